@@ -1,0 +1,3 @@
+//! The local caches of a node.
+
+pub(crate) mod uplink;

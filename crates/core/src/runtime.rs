@@ -1,0 +1,217 @@
+//! Time, randomness and spawning, as a parameter.
+//!
+//! Nothing in this crate reads a clock, draws a random number or spawns a task on its own: it asks the
+//! [`Runtime`] it was given, so that a simulation can decide all three. [`TokioRuntime`] is the real one.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// A boxed future that owns all it needs.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// Where a node takes time, randomness and tasks from.
+///
+/// # Contract
+/// - [`now`](Self::now) is monotonic over all threads and counts the time that the machine was suspended.
+/// - [`upper_now`](Self::upper_now) is never earlier than `now` would have been, except that it may miss a
+///   machine suspend until [`resynchronize`](Self::resynchronize) is called.
+/// - [`sleep_until`](Self::sleep_until) resolves at its deadline or later, never earlier.
+/// - [`random_seed`](Self::random_seed) differs from call to call and from process to process; it feeds node
+///   identities and jitter, not secrets.
+///
+/// # Panics
+/// No method panics; `spawn` may when it is called outside of the runtime it spawns on.
+pub trait Runtime: fmt::Debug + Send + Sync + 'static {
+    /// The current time.
+    fn now(&self) -> Timestamp;
+
+    /// A cheap upper bound of the current time, for the hit path: a coarse clock plus its resolution.
+    fn upper_now(&self) -> Timestamp;
+
+    /// Makes [`upper_now`](Self::upper_now) catch up with a machine suspend. A node's watchdog calls it
+    /// every few tens of milliseconds. Returns how far the two clocks had come apart.
+    fn resynchronize(&self) -> Duration;
+
+    /// Resolves once `deadline` has come.
+    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<()>;
+
+    /// Runs a task to its end, in the background. `name` appears in traces.
+    fn spawn(&self, name: &'static str, task: BoxFuture<()>);
+
+    /// A seed for a generator of its own.
+    fn random_seed(&self) -> u64;
+}
+
+/// The real thing: the operating system's clocks and entropy, and tokio's timer and tasks.
+///
+/// On Linux time is `CLOCK_BOOTTIME`, which goes on while the machine is suspended; the cheap upper bound is
+/// `CLOCK_MONOTONIC_COARSE` plus its resolution plus the suspended time known so far. Elsewhere both are
+/// the standard library's monotonic clock.
+#[derive(Debug)]
+pub struct TokioRuntime {
+    /// What to add to the coarse clock: its resolution and the suspended time known so far, in nanoseconds.
+    coarse_offset_ns: AtomicU64,
+    strict_suspend: bool,
+}
+
+impl TokioRuntime {
+    /// A runtime whose hits may miss a machine suspend for up to 50 ms after the resume.
+    pub fn new() -> Self {
+        Self::with_strict_suspend(false)
+    }
+
+    /// Like [`new`](Self::new); with `strict_suspend` every hit reads a clock that counts suspended time,
+    /// which costs about 20 ns more.
+    pub fn with_strict_suspend(strict_suspend: bool) -> Self {
+        let runtime = Self {
+            coarse_offset_ns: AtomicU64::new(0),
+            strict_suspend,
+        };
+        runtime.resynchronize();
+        runtime
+    }
+}
+
+impl Default for TokioRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for TokioRuntime {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(os::boot_ns())
+    }
+
+    fn upper_now(&self) -> Timestamp {
+        if self.strict_suspend {
+            return self.now();
+        }
+        Timestamp::from_nanos(
+            os::coarse_ns().saturating_add(self.coarse_offset_ns.load(Ordering::Relaxed)),
+        )
+    }
+
+    fn resynchronize(&self) -> Duration {
+        // Between the two reads the thread may be held up: the offset then comes out too large by that,
+        // which makes entries look older, never younger. The next call corrects it.
+        let monotonic_ns = os::monotonic_ns();
+        let boot_ns = os::boot_ns();
+        let suspended_ns = boot_ns.saturating_sub(monotonic_ns);
+        let offset_ns = suspended_ns.saturating_add(os::coarse_resolution_ns());
+        let before_ns = self.coarse_offset_ns.swap(offset_ns, Ordering::Relaxed);
+        Duration::from_nanos(offset_ns.saturating_sub(before_ns))
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<()> {
+        let wait = deadline.since(self.now());
+        #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
+        let sleep = tokio::time::sleep(wait);
+        Box::pin(sleep)
+    }
+
+    fn spawn(&self, _name: &'static str, task: BoxFuture<()>) {
+        #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
+        tokio::spawn(task);
+    }
+
+    fn random_seed(&self) -> u64 {
+        #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
+        let drawn = getrandom::u64();
+        // Without the operating system's entropy, the standard library's hash keys are the next best.
+        drawn.unwrap_or_else(|_| {
+            use std::hash::BuildHasher;
+            std::hash::RandomState::new().hash_one(os::boot_ns())
+        })
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod os {
+    use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+
+    fn ns(time: Timespec) -> u64 {
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+        seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+    }
+
+    pub(super) fn boot_ns() -> u64 {
+        ns(clock_gettime(ClockId::Boottime))
+    }
+
+    pub(super) fn monotonic_ns() -> u64 {
+        ns(clock_gettime(ClockId::Monotonic))
+    }
+
+    pub(super) fn coarse_ns() -> u64 {
+        ns(clock_gettime(ClockId::MonotonicCoarse))
+    }
+
+    pub(super) fn coarse_resolution_ns() -> u64 {
+        ns(clock_getres(ClockId::MonotonicCoarse))
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod os {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    pub(super) fn boot_ns() -> u64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
+        let now = Instant::now();
+        let start = *START.get_or_init(|| now);
+        // One second ahead, so that no real moment is the start of time.
+        crate::time::saturating_nanos(now.saturating_duration_since(start)) + 1_000_000_000
+    }
+
+    pub(super) fn monotonic_ns() -> u64 {
+        boot_ns()
+    }
+
+    pub(super) fn coarse_ns() -> u64 {
+        boot_ns()
+    }
+
+    pub(super) fn coarse_resolution_ns() -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upper_bound_is_never_behind() {
+        for strict in [false, true] {
+            let runtime = TokioRuntime::with_strict_suspend(strict);
+            for _ in 0..10_000 {
+                let before = runtime.now();
+                let upper = runtime.upper_now();
+                assert!(upper >= before, "{upper:?} is before {before:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn seeds_differ() {
+        let runtime = TokioRuntime::new();
+        assert_ne!(runtime.random_seed(), runtime.random_seed());
+    }
+
+    #[tokio::test]
+    async fn a_sleep_is_never_short() {
+        let runtime = TokioRuntime::new();
+        let deadline = runtime.now().after(Duration::from_millis(3));
+        runtime.sleep_until(deadline).await;
+        assert!(runtime.now() >= deadline);
+    }
+}

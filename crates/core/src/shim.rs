@@ -1,0 +1,18 @@
+//! The one place that swaps the standard synchronisation primitives for shuttle's.
+//!
+//! With feature `model` the cache's locks and atomics become scheduling points of shuttle, so that the
+//! model tests explore interleavings; without it they are the standard library's.
+
+#[cfg(not(feature = "model"))]
+pub(crate) use std::{sync, thread_local};
+
+#[cfg(feature = "model")]
+pub(crate) use shuttle::{sync, thread_local};
+
+/// Locks a mutex, also after a panic of another holder: every critical section of this crate leaves its
+/// data valid at each step, so a poisoned lock says nothing.
+pub(crate) fn lock<T>(mutex: &sync::Mutex<T>) -> sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,25 @@
+//! What an invalidation names.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// What an invalidation names: a key of a cache, a tag, a whole cache, or everything.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Target {
+    /// One key of one cache.
+    Key {
+        /// The cache's name.
+        cache: Arc<str>,
+        /// The fingerprint of the key type's shape, see `docs/wire-format.md`.
+        schema: u64,
+        /// The key, encoded.
+        key: Bytes,
+    },
+    /// Every entry of any cache that depends on this tag.
+    Tag(Arc<str>),
+    /// Every entry of one cache.
+    Cache(Arc<str>),
+    /// Every entry of every cache.
+    Everything,
+}
