@@ -1,0 +1,257 @@
+//! The frames that were met on the current unbroken subscription.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::wire::{Mark, Numbered, Received, Replayed, digest};
+
+/// Ring of the numbered and anonymous frames met on the current unbroken subscription, in the order of first
+/// meeting, own echoes included. A new subscription begins with an empty one.
+///
+/// *Invariant:* between its first and its last frame it holds every numbered or anonymous frame that the
+/// broker accepted between these two, except those that the broker lost silently. That is what makes an
+/// answer to a `Sync` complete: nothing enters that the stream itself did not bring.
+#[derive(Debug)]
+pub(crate) struct Log {
+    entries: VecDeque<Entry>,
+    /// The sequence of the first entry; sequences count up and are never reused.
+    first: u64,
+    /// Where each number was first met.
+    index: HashMap<Numbered, u64>,
+    bytes: usize,
+    max_frames: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    numbered: Option<Numbered>,
+    attempt: u32,
+    digest: u64,
+    /// The whole frame, if it may carry targets.
+    frame: Option<Bytes>,
+    /// Where its compared bytes begin.
+    compared_from: usize,
+}
+
+/// What became of a frame that was offered to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    First,
+    /// The log holds this number with equal bytes.
+    Duplicate,
+    /// The log holds this number with other bytes.
+    Differs,
+}
+
+impl Log {
+    pub(crate) fn new(max_frames: usize, max_bytes: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            first: 0,
+            index: HashMap::new(),
+            bytes: 0,
+            max_frames,
+            max_bytes,
+        }
+    }
+
+    /// Empties it for a new subscription.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new(self.max_frames, self.max_bytes);
+    }
+
+    /// Whether this frame is in the log already. Does not change the log.
+    pub(crate) fn compare(&self, received: &Received) -> Met {
+        let Some(numbered) = received.header.origin else {
+            return Met::First;
+        };
+        let Some(entry) = self.index.get(&numbered).and_then(|seq| self.at(*seq)) else {
+            return Met::First;
+        };
+        let same = match &entry.frame {
+            Some(frame) => frame[entry.compared_from..] == received.compared,
+            None => entry.digest == digest(&received.compared),
+        };
+        if same { Met::Duplicate } else { Met::Differs }
+    }
+
+    /// Takes in a frame that the stream itself brought, unless it is a duplicate. One that differs from what
+    /// the log holds under its number enters as well: it may carry targets that others must get.
+    pub(crate) fn meet(&mut self, received: &Received) -> Met {
+        let met = self.compare(received);
+        if met == Met::Duplicate {
+            return met;
+        }
+        let frame = received
+            .header
+            .may_carry_targets
+            .then(|| received.frame.clone());
+        let seq = self.first + self.entries.len() as u64;
+        if let Some(numbered) = received.header.origin {
+            self.index.entry(numbered).or_insert(seq);
+        }
+        self.bytes += frame.as_ref().map_or(0, Bytes::len);
+        self.entries.push_back(Entry {
+            numbered: received.header.origin,
+            attempt: received.header.attempt,
+            digest: digest(&received.compared),
+            frame,
+            compared_from: received.frame.len() - received.compared.len(),
+        });
+        while self.entries.len() > self.max_frames
+            || (self.bytes > self.max_bytes && self.entries.len() > 1)
+        {
+            self.evict();
+        }
+        met
+    }
+
+    fn evict(&mut self) {
+        let Some(entry) = self.entries.pop_front() else {
+            return;
+        };
+        self.bytes -= entry.frame.as_ref().map_or(0, Bytes::len);
+        if let Some(numbered) = entry.numbered
+            && self.index.get(&numbered) == Some(&self.first)
+        {
+            self.index.remove(&numbered);
+        }
+        self.first += 1;
+    }
+
+    fn at(&self, seq: u64) -> Option<&Entry> {
+        self.entries
+            .get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The mark that the last numbered frame makes. Anonymous frames make none: two of them may be equal, and
+    /// a witness could mistake the later for the earlier.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let entry = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.numbered.is_some())?;
+        let (origin, number) = entry.numbered?;
+        Some(Mark {
+            origin,
+            number,
+            attempt: entry.attempt,
+            digest: entry.digest,
+        })
+    }
+
+    /// The sequence after the mark, if the log holds it.
+    ///
+    /// The attempt must be the same: another attempt at the same frame stands elsewhere in the broker's order.
+    pub(crate) fn after_mark(&self, mark: &Mark) -> Option<u64> {
+        let seq = *self.index.get(&(mark.origin, mark.number))?;
+        let entry = self.at(seq)?;
+        (entry.attempt == mark.attempt && entry.digest == mark.digest).then_some(seq + 1)
+    }
+
+    /// Whether everything from this sequence on is still held.
+    pub(crate) fn reaches(&self, seq: u64) -> bool {
+        seq >= self.first
+    }
+
+    /// Everything from this sequence on, as an answer carries it.
+    pub(crate) fn replay_from(&self, seq: u64) -> impl Iterator<Item = Replayed> {
+        let skip = usize::try_from(seq.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(skip).filter_map(Entry::replayed)
+    }
+
+    /// The frame with this number, as a reply carries it.
+    pub(crate) fn replay_one(&self, numbered: Numbered) -> Option<Replayed> {
+        self.at(*self.index.get(&numbered)?)?.replayed()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.entries.len(), self.bytes)
+    }
+}
+
+impl Entry {
+    fn replayed(&self) -> Option<Replayed> {
+        match &self.frame {
+            Some(frame) => Some(Replayed::Frame(frame.clone())),
+            None => self.numbered.map(Replayed::Met),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::{Body, Codec};
+    use super::*;
+    use crate::node_id::NodeId;
+    use crate::target::Target;
+
+    const ORIGIN: NodeId = NodeId::from_bytes([1; 16]);
+
+    fn frame(number: u64, attempt: u32, tag: &str) -> Received {
+        let codec = Codec::new("n".into(), None);
+        let body = Body::Targets(vec![Target::Tag(tag.into())]);
+        let origin = (number > 0).then_some((ORIGIN, number));
+        codec
+            .open(&codec.frame(&codec.compared(origin, &body), attempt))
+            .unwrap()
+    }
+
+    fn log() -> Log {
+        Log::new(3, 10_000)
+    }
+
+    #[test]
+    fn equal_bytes_are_a_duplicate_in_any_attempt_and_others_are_not() {
+        let mut log = log();
+        assert_eq!(log.meet(&frame(1, 1, "a")), Met::First);
+        assert_eq!(log.meet(&frame(1, 2, "a")), Met::Duplicate);
+        assert_eq!(log.meet(&frame(1, 1, "b")), Met::Differs);
+        assert_eq!(log.replay_from(0).count(), 2);
+    }
+
+    #[test]
+    fn a_mark_is_held_only_with_its_attempt_and_bytes() {
+        let mut log = log();
+        log.meet(&frame(1, 2, "a"));
+        log.meet(&frame(0, 0, "anonymous"));
+        let mark = log.mark().unwrap();
+        assert_eq!(log.after_mark(&mark), Some(1));
+        assert_eq!(log.after_mark(&Mark { attempt: 1, ..mark }), None);
+        assert_eq!(log.after_mark(&Mark { digest: 0, ..mark }), None);
+        assert_eq!(log.after_mark(&Mark { number: 2, ..mark }), None);
+        assert_eq!(log.replay_from(1).count(), 1);
+    }
+
+    #[test]
+    fn it_stays_within_its_limits_and_forgets_from_the_front() {
+        let mut log = log();
+        for number in 1..=9 {
+            log.meet(&frame(number, 1, "a"));
+        }
+        assert_eq!(log.sizes().0, 3);
+        assert!(log.replay_one((ORIGIN, 6)).is_none());
+        assert!(log.replay_one((ORIGIN, 7)).is_some());
+        assert!(log.reaches(6) && !log.reaches(5));
+        let mut small = Log::new(100, 60);
+        for number in 1..=9 {
+            small.meet(&frame(number, 1, "a"));
+        }
+        assert_eq!(small.sizes().0, 1);
+        assert!(small.replay_one((ORIGIN, 9)).is_some());
+    }
+
+    #[test]
+    fn a_reset_forgets_all() {
+        let mut log = log();
+        log.meet(&frame(1, 1, "a"));
+        let mark = log.mark().unwrap();
+        log.reset();
+        assert_eq!(log.after_mark(&mark), None);
+        assert_eq!(log.mark(), None);
+    }
+}

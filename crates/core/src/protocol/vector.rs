@@ -1,0 +1,329 @@
+//! Which numbers of which origin exist, and which of them were met.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::ranges::Ranges;
+use super::wire::Numbered;
+use crate::node_id::NodeId;
+use crate::time::Timestamp;
+
+/// Origin → highest number known to exist, and which of them were met.
+///
+/// *Invariants:* a number is *covered* if it was met, or if everything that it could concern has been
+/// dropped since it was accepted. All numbers up to an origin's floor are covered; a gap is a number that is
+/// known and not covered. Learning that a number exists covers none; only meeting it, a drop, or adopting a
+/// baseline together with a drop does. An unknown origin has floor 0, so its first contact with any other
+/// number than 1 opens a gap.
+#[derive(Debug)]
+pub(crate) struct Vector {
+    origins: BTreeMap<NodeId, Origin>,
+    /// The origins with a gap.
+    gaps: BTreeMap<NodeId, Noticed>,
+    max_origins: usize,
+    max_ranges: usize,
+    /// Where the next slice begins.
+    slice_after: Option<NodeId>,
+    pub(crate) ignored_unknown: u64,
+    pub(crate) forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Origin {
+    known: u64,
+    covered: Ranges,
+    /// When it last advanced by a frame that was met in the stream.
+    advanced: Timestamp,
+}
+
+/// When the oldest and the newest open gap were noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Noticed {
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+}
+
+impl Vector {
+    pub(crate) fn new(max_origins: usize, max_ranges: usize) -> Self {
+        Self {
+            origins: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+            max_origins,
+            max_ranges,
+            slice_after: None,
+            ignored_unknown: 0,
+            forgotten: 0,
+        }
+    }
+
+    /// A frame with this number was met in the stream.
+    pub(crate) fn meet(&mut self, (node, number): Numbered, now: Timestamp) {
+        let origin = self.entry(node, now);
+        origin.advanced = now;
+        origin.covered.insert(number);
+        self.raise(node, number, now);
+    }
+
+    /// A frame with this number came in a replay: it covers its number, but sets no baseline.
+    pub(crate) fn meet_replayed(&mut self, (node, number): Numbered, now: Timestamp) {
+        self.entry(node, now).covered.insert(number);
+        self.raise(node, number, now);
+    }
+
+    /// Numbers of this origin exist up to `number`. Opens a gap where they were not met; closes none.
+    ///
+    /// With a full table an unknown origin is ignored and counted: nodes that have met it will say so again.
+    pub(crate) fn learn(&mut self, (node, number): Numbered, now: Timestamp) {
+        if number == 0 {
+            return;
+        }
+        if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
+            self.ignored_unknown += 1;
+            return;
+        }
+        self.raise(node, number, now);
+    }
+
+    /// Takes over a baseline: every number up to it was accepted before the moment for which the caller
+    /// drops everything.
+    pub(crate) fn adopt(&mut self, (node, number): Numbered, now: Timestamp) {
+        if number > 0 {
+            self.entry(node, now).covered.cover_up_to(number);
+            self.raise(node, number, now);
+        }
+    }
+
+    /// Raises what is known of an origin, and sees whether it has a gap.
+    fn raise(&mut self, node: NodeId, number: u64, now: Timestamp) {
+        let origin = self.entry(node, now);
+        let grew = number > origin.known;
+        origin.known = origin.known.max(number);
+        if origin.covered.contains_all(origin.known) {
+            self.gaps.remove(&node);
+        } else {
+            let noticed = self.gaps.entry(node).or_insert(Noticed {
+                first: now,
+                last: now,
+            });
+            if grew {
+                noticed.last = now;
+            }
+        }
+    }
+
+    fn entry(&mut self, node: NodeId, now: Timestamp) -> &mut Origin {
+        if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
+            // The longest silent goes. Should it speak again, its first number opens a gap. A gap it has now
+            // stays noticed, and ends in a drop.
+            let silent = self
+                .origins
+                .iter()
+                .min_by_key(|(_, origin)| origin.advanced);
+            if let Some(node) = silent.map(|(node, _)| *node) {
+                self.origins.remove(&node);
+                self.forgotten += 1;
+            }
+        }
+        let max_ranges = self.max_ranges;
+        self.origins.entry(node).or_insert_with(|| Origin {
+            known: 0,
+            covered: Ranges::new(max_ranges),
+            advanced: now,
+        })
+    }
+
+    /// Forgets the origins that advanced last before `since` and have no gap.
+    pub(crate) fn forget_before(&mut self, since: Timestamp) {
+        let before = self.origins.len();
+        let gaps = &self.gaps;
+        self.origins
+            .retain(|node, origin| origin.advanced >= since || gaps.contains_key(node));
+        self.forgotten += (before - self.origins.len()) as u64;
+    }
+
+    /// When the first open gap was noticed, and the last.
+    pub(crate) fn open_gap(&self) -> Option<Noticed> {
+        self.gaps.values().copied().reduce(|left, right| Noticed {
+            first: left.first.min(right.first),
+            last: left.last.max(right.last),
+        })
+    }
+
+    /// The open gaps as (origin, first, last), at most `most` of them.
+    pub(crate) fn missing(&self, most: usize) -> Vec<(NodeId, u64, u64)> {
+        let gapped = self
+            .gaps
+            .keys()
+            .filter_map(|node| Some((*node, self.origins.get(node)?)));
+        gapped
+            .flat_map(|(node, origin)| {
+                origin
+                    .covered
+                    .holes(origin.known)
+                    .map(move |(from, to)| (node, from, to))
+            })
+            .take(most)
+            .collect()
+    }
+
+    /// Everything that gaps noticed up to `noticed` could concern has been dropped: closes them.
+    pub(crate) fn cover_gaps(&mut self, noticed: Timestamp) {
+        let origins = &mut self.origins;
+        self.gaps.retain(|node, gap| {
+            let covered = gap.last <= noticed;
+            if covered && let Some(origin) = origins.get_mut(node) {
+                origin.covered.cover_up_to(origin.known);
+            }
+            !covered
+        });
+    }
+
+    /// Every origin with its highest known number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Numbered> {
+        self.origins
+            .iter()
+            .map(|(node, origin)| (*node, origin.known))
+    }
+
+    /// How many origins are known.
+    pub(crate) fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// How many origins advanced since `since`.
+    pub(crate) fn active(&self, since: Timestamp) -> usize {
+        self.origins
+            .values()
+            .filter(|origin| origin.advanced >= since)
+            .count()
+    }
+
+    /// The next origins in turn that advanced since `since`, at most `len`.
+    pub(crate) fn slice(&mut self, len: usize, since: Timestamp) -> Vec<Numbered> {
+        let start = self.slice_after.map_or(Bound::Unbounded, Bound::Excluded);
+        let after = self.origins.range((start, Bound::Unbounded));
+        let before = self.origins.range((
+            Bound::Unbounded,
+            self.slice_after.map_or(Bound::Unbounded, Bound::Included),
+        ));
+        let wrapped = if self.slice_after.is_some() {
+            Some(before)
+        } else {
+            None
+        };
+        let slice: Vec<_> = after
+            .chain(wrapped.into_iter().flatten())
+            .filter(|(_, origin)| origin.advanced >= since)
+            .take(len)
+            .map(|(node, origin)| (*node, origin.known))
+            .collect();
+        self.slice_after = slice.last().map(|(node, _)| *node);
+        slice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId::from_bytes([1; 16]);
+    const B: NodeId = NodeId::from_bytes([2; 16]);
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
+    fn vector() -> Vector {
+        Vector::new(3, 4)
+    }
+
+    #[test]
+    fn a_jump_opens_a_gap_and_meeting_closes_it() {
+        let mut vector = vector();
+        vector.meet((A, 1), at(1));
+        assert_eq!(vector.open_gap(), None);
+        vector.meet((A, 3), at(2));
+        vector.meet((A, 6), at(3));
+        assert_eq!(
+            vector.open_gap(),
+            Some(Noticed {
+                first: at(2),
+                last: at(3)
+            })
+        );
+        assert_eq!(vector.missing(9), [(A, 2, 2), (A, 4, 5)]);
+        vector.meet_replayed((A, 2), at(4));
+        vector.learn((A, 6), at(4));
+        assert_eq!(vector.missing(9), [(A, 4, 5)]);
+        vector.meet((A, 5), at(4));
+        vector.meet_replayed((A, 4), at(4));
+        assert_eq!(vector.open_gap(), None);
+    }
+
+    #[test]
+    fn the_vector_itself_and_first_contact_close_nothing() {
+        let mut vector = vector();
+        vector.learn((A, 2), at(1));
+        assert_eq!(vector.missing(9), [(A, 1, 2)]);
+        vector.meet_replayed((B, 5), at(1));
+        assert_eq!(vector.missing(9), [(A, 1, 2), (B, 1, 4)]);
+        vector.adopt((A, 2), at(2));
+        assert_eq!(vector.missing(9), [(B, 1, 4)]);
+        vector.adopt((B, 3), at(2));
+        assert_eq!(vector.missing(9), [(B, 4, 4)]);
+    }
+
+    #[test]
+    fn only_gaps_noticed_in_time_are_covered_by_a_drop() {
+        let mut vector = vector();
+        vector.learn((A, 2), at(1));
+        vector.learn((B, 2), at(5));
+        vector.cover_gaps(at(4));
+        assert_eq!(vector.missing(9), [(B, 1, 2)]);
+        vector.cover_gaps(at(5));
+        assert_eq!(vector.open_gap(), None);
+    }
+
+    #[test]
+    fn it_is_bounded_and_forgets_the_longest_silent() {
+        let mut vector = vector();
+        for n in 0..3 {
+            vector.meet((NodeId::from_bytes([n; 16]), 1), at(u64::from(n)));
+        }
+        vector.learn((NodeId::from_bytes([9; 16]), 4), at(9));
+        assert_eq!((vector.len(), vector.ignored_unknown), (3, 1));
+        vector.meet((NodeId::from_bytes([9; 16]), 4), at(9));
+        assert_eq!((vector.len(), vector.forgotten), (3, 1));
+        assert!(
+            !vector
+                .iter()
+                .any(|(node, _)| node == NodeId::from_bytes([0; 16]))
+        );
+        vector.forget_before(at(9));
+        // The one with a gap stays.
+        assert_eq!(vector.len(), 1);
+        // The forgotten one comes back with a gap.
+        vector.meet((A, 2), at(10));
+        assert_eq!(vector.missing(9).last(), Some(&(A, 1, 1)));
+    }
+
+    #[test]
+    fn slices_rotate_over_the_active() {
+        let mut vector = Vector::new(10, 4);
+        for n in 0..5 {
+            let advanced = at(if n == 2 { 0 } else { 10 });
+            vector.meet((NodeId::from_bytes([n; 16]), 1), advanced);
+        }
+        let mut slice = || {
+            vector
+                .slice(2, at(5))
+                .iter()
+                .map(|(node, _)| node.as_bytes()[0])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [slice(), slice(), slice()],
+            [vec![0, 1], vec![3, 4], vec![0, 1]]
+        );
+    }
+}
