@@ -19,6 +19,8 @@ pub(crate) struct Log {
     first: u64,
     /// Where each number was first met.
     index: HashMap<Numbered, u64>,
+    /// The last numbered frame.
+    mark: Option<Mark>,
     bytes: usize,
     max_frames: usize,
     max_bytes: usize,
@@ -51,6 +53,7 @@ impl Log {
             entries: VecDeque::new(),
             first: 0,
             index: HashMap::new(),
+            mark: None,
             bytes: 0,
             max_frames,
             max_bytes,
@@ -84,19 +87,18 @@ impl Log {
         if met == Met::Duplicate {
             return met;
         }
-        let frame = received
-            .header
-            .may_carry_targets
-            .then(|| received.frame.clone());
+        let frame = received.header.may_carry_targets.then(|| received.frame.clone());
         let seq = self.first + self.entries.len() as u64;
-        if let Some(numbered) = received.header.origin {
-            self.index.entry(numbered).or_insert(seq);
+        let (attempt, digest) = (received.header.attempt, digest(&received.compared));
+        if let Some((origin, number)) = received.header.origin {
+            self.index.entry((origin, number)).or_insert(seq);
+            self.mark = Some(Mark { origin, number, attempt, digest });
         }
         self.bytes += frame.as_ref().map_or(0, Bytes::len);
         self.entries.push_back(Entry {
             numbered: received.header.origin,
-            attempt: received.header.attempt,
-            digest: digest(&received.compared),
+            attempt,
+            digest,
             frame,
             compared_from: received.frame.len() - received.compared.len(),
         });
@@ -122,25 +124,13 @@ impl Log {
     }
 
     fn at(&self, seq: u64) -> Option<&Entry> {
-        self.entries
-            .get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
+        self.entries.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
     }
 
     /// The mark that the last numbered frame makes. Anonymous frames make none: two of them may be equal, and
     /// a witness could mistake the later for the earlier.
     pub(crate) fn mark(&self) -> Option<Mark> {
-        let entry = self
-            .entries
-            .iter()
-            .rev()
-            .find(|entry| entry.numbered.is_some())?;
-        let (origin, number) = entry.numbered?;
-        Some(Mark {
-            origin,
-            number,
-            attempt: entry.attempt,
-            digest: entry.digest,
-        })
+        self.mark
     }
 
     /// The sequence after the mark, if the log holds it.
@@ -196,9 +186,7 @@ mod tests {
         let codec = Codec::new("n".into(), None);
         let body = Body::Targets(vec![Target::Tag(tag.into())]);
         let origin = (number > 0).then_some((ORIGIN, number));
-        codec
-            .open(&codec.frame(&codec.compared(origin, &body), attempt))
-            .unwrap()
+        codec.open(&codec.frame(&codec.compared(origin, &body), attempt)).unwrap()
     }
 
     fn log() -> Log {

@@ -36,16 +36,11 @@ struct Queue {
 
 impl Outbox {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            queue: Mutex::default(),
-        }
+        Self { limits, queue: Mutex::default() }
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Queues targets; returns the place at which the last of them is accepted.
@@ -81,15 +76,8 @@ impl Outbox {
             count += 1;
         }
         let place = queue.waiting.get(count.checked_sub(1)?)?.1;
-        let targets: Vec<_> = queue
-            .waiting
-            .drain(..count)
-            .map(|(target, _)| target)
-            .collect();
-        queue.bytes -= targets
-            .iter()
-            .map(|target| target_len(target, None))
-            .sum::<usize>();
+        let targets: Vec<_> = queue.waiting.drain(..count).map(|(target, _)| target).collect();
+        queue.bytes -= targets.iter().map(|target| target_len(target, None)).sum::<usize>();
         Some((targets, place))
     }
 
@@ -112,24 +100,14 @@ impl Queue {
     fn collapse(&mut self, most: usize) {
         self.collapses += 1;
         // Several tags, or more caches than the limit, end as one target.
-        let mut caches: BTreeSet<_> = self
-            .waiting
-            .drain(..)
-            .map(|(target, _)| coarser(target))
-            .collect();
+        let mut caches: BTreeSet<_> =
+            self.waiting.drain(..).map(|(target, _)| coarser(target)).collect();
         if caches.contains(&Target::Everything) || caches.len() > most / 2 {
             caches = BTreeSet::from([Target::Everything]);
         }
         // All places so far are reached only when all of these are accepted.
-        self.waiting = caches
-            .into_iter()
-            .map(|target| (target, self.pushed))
-            .collect();
-        self.bytes = self
-            .waiting
-            .iter()
-            .map(|(target, _)| target_len(target, None))
-            .sum();
+        self.waiting = caches.into_iter().map(|target| (target, self.pushed)).collect();
+        self.bytes = self.waiting.iter().map(|(target, _)| target_len(target, None)).sum();
     }
 }
 
@@ -149,19 +127,11 @@ mod tests {
     use super::*;
 
     fn key(cache: &str, key: &str) -> Target {
-        Target::Key {
-            cache: cache.into(),
-            schema: 1,
-            key: Bytes::copy_from_slice(key.as_bytes()),
-        }
+        Target::Key { cache: cache.into(), schema: 1, key: Bytes::copy_from_slice(key.as_bytes()) }
     }
 
     fn outbox(targets: usize) -> Outbox {
-        Outbox::new(Limits {
-            targets,
-            bytes: 10_000,
-            target_bytes: 100,
-        })
+        Outbox::new(Limits { targets, bytes: 10_000, target_bytes: 100 })
     }
 
     fn covers(sent: &Target, wanted: &Target) -> bool {
@@ -174,26 +144,11 @@ mod tests {
     #[test]
     fn keys_collapse_to_their_caches_and_tags_to_everything() {
         let outbox = outbox(4);
-        outbox.push([
-            key("a", "1"),
-            key("b", "1"),
-            key("a", "2"),
-            key("b", "2"),
-            key("a", "3"),
-        ]);
+        outbox.push([key("a", "1"), key("b", "1"), key("a", "2"), key("b", "2"), key("a", "3")]);
         let (targets, place) = outbox.take(1_000).unwrap();
-        assert_eq!(
-            targets,
-            [Target::Cache("a".into()), Target::Cache("b".into())]
-        );
+        assert_eq!(targets, [Target::Cache("a".into()), Target::Cache("b".into())]);
         assert_eq!(place, 5);
-        outbox.push((0..5).map(|n| {
-            if n == 2 {
-                Target::Tag("t".into())
-            } else {
-                key("a", "1")
-            }
-        }));
+        outbox.push((0..5).map(|n| if n == 2 { Target::Tag("t".into()) } else { key("a", "1") }));
         assert_eq!(outbox.take(1_000).unwrap(), (vec![Target::Everything], 10));
         assert_eq!(outbox.collapses(), 2);
     }
@@ -201,10 +156,7 @@ mod tests {
     #[test]
     fn a_target_that_fits_no_frame_becomes_coarser() {
         let outbox = outbox(4);
-        outbox.push([
-            key("a", &"x".repeat(200)),
-            Target::Tag("y".repeat(200).into()),
-        ]);
+        outbox.push([key("a", &"x".repeat(200)), Target::Tag("y".repeat(200).into())]);
         let (targets, _) = outbox.take(1_000).unwrap();
         assert_eq!(targets, [Target::Cache("a".into()), Target::Everything]);
     }

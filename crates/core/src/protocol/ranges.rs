@@ -13,11 +13,7 @@ pub(crate) struct Ranges {
 
 impl Ranges {
     pub(crate) fn new(max_runs: usize) -> Self {
-        Self {
-            floor: 0,
-            runs: Vec::new(),
-            max_runs,
-        }
+        Self { floor: 0, runs: Vec::new(), max_runs }
     }
 
     pub(crate) fn insert(&mut self, number: u64) {
@@ -59,10 +55,7 @@ impl Ranges {
 
     pub(crate) fn contains(&self, number: u64) -> bool {
         number <= self.floor
-            || self
-                .runs
-                .iter()
-                .any(|(start, end)| (*start..=*end).contains(&number))
+            || self.runs.iter().any(|(start, end)| (*start..=*end).contains(&number))
     }
 
     /// Whether all numbers up to `number` are in.
@@ -73,14 +66,10 @@ impl Ranges {
     /// The runs of numbers up to `number` that are not in.
     pub(crate) fn holes(&self, number: u64) -> impl Iterator<Item = (u64, u64)> {
         let starts = std::iter::once(self.floor).chain(self.runs.iter().map(|(_, end)| *end));
-        let ends = self
-            .runs
-            .iter()
-            .map(|(start, _)| *start - 1)
-            .chain([number]);
+        let ends = self.runs.iter().map(|(start, _)| *start - 1).chain([number]);
         starts
             .zip(ends)
-            .map(move |(before, end)| (before.saturating_add(1), end.min(number)))
+            .filter_map(move |(before, end)| Some((before.checked_add(1)?, end.min(number))))
             .filter(|(start, end)| start <= end)
     }
 }
@@ -137,10 +126,7 @@ mod tests {
         let mut ranges = Ranges::new(3);
         ranges.insert(u64::MAX - 1);
         ranges.insert(u64::MAX);
-        assert_eq!(
-            ranges.holes(u64::MAX).collect::<Vec<_>>(),
-            [(1, u64::MAX - 2)]
-        );
+        assert_eq!(ranges.holes(u64::MAX).collect::<Vec<_>>(), [(1, u64::MAX - 2)]);
         ranges.cover_up_to(u64::MAX);
         ranges.insert(5);
         assert!(ranges.contains_all(u64::MAX));

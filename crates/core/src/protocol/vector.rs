@@ -101,10 +101,7 @@ impl Vector {
         if origin.covered.contains_all(origin.known) {
             self.gaps.remove(&node);
         } else {
-            let noticed = self.gaps.entry(node).or_insert(Noticed {
-                first: now,
-                last: now,
-            });
+            let noticed = self.gaps.entry(node).or_insert(Noticed { first: now, last: now });
             if grew {
                 noticed.last = now;
             }
@@ -115,10 +112,7 @@ impl Vector {
         if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
             // The longest silent goes. Should it speak again, its first number opens a gap. A gap it has now
             // stays noticed, and ends in a drop.
-            let silent = self
-                .origins
-                .iter()
-                .min_by_key(|(_, origin)| origin.advanced);
+            let silent = self.origins.iter().min_by_key(|(_, origin)| origin.advanced);
             if let Some(node) = silent.map(|(node, _)| *node) {
                 self.origins.remove(&node);
                 self.forgotten += 1;
@@ -136,8 +130,7 @@ impl Vector {
     pub(crate) fn forget_before(&mut self, since: Timestamp) {
         let before = self.origins.len();
         let gaps = &self.gaps;
-        self.origins
-            .retain(|node, origin| origin.advanced >= since || gaps.contains_key(node));
+        self.origins.retain(|node, origin| origin.advanced >= since || gaps.contains_key(node));
         self.forgotten += (before - self.origins.len()) as u64;
     }
 
@@ -151,16 +144,10 @@ impl Vector {
 
     /// The open gaps as (origin, first, last), at most `most` of them.
     pub(crate) fn missing(&self, most: usize) -> Vec<(NodeId, u64, u64)> {
-        let gapped = self
-            .gaps
-            .keys()
-            .filter_map(|node| Some((*node, self.origins.get(node)?)));
+        let gapped = self.gaps.keys().filter_map(|node| Some((*node, self.origins.get(node)?)));
         gapped
             .flat_map(|(node, origin)| {
-                origin
-                    .covered
-                    .holes(origin.known)
-                    .map(move |(from, to)| (node, from, to))
+                origin.covered.holes(origin.known).map(move |(from, to)| (node, from, to))
             })
             .take(most)
             .collect()
@@ -178,11 +165,10 @@ impl Vector {
         });
     }
 
-    /// Every origin with its highest known number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Numbered> {
-        self.origins
-            .iter()
-            .map(|(node, origin)| (*node, origin.known))
+    /// Every origin that advanced since `since`, with its highest known number.
+    pub(crate) fn iter_since(&self, since: Timestamp) -> impl Iterator<Item = Numbered> {
+        let active = self.origins.iter().filter(move |(_, origin)| origin.advanced >= since);
+        active.map(|(node, origin)| (*node, origin.known))
     }
 
     /// How many origins are known.
@@ -192,25 +178,17 @@ impl Vector {
 
     /// How many origins advanced since `since`.
     pub(crate) fn active(&self, since: Timestamp) -> usize {
-        self.origins
-            .values()
-            .filter(|origin| origin.advanced >= since)
-            .count()
+        self.origins.values().filter(|origin| origin.advanced >= since).count()
     }
 
     /// The next origins in turn that advanced since `since`, at most `len`.
     pub(crate) fn slice(&mut self, len: usize, since: Timestamp) -> Vec<Numbered> {
         let start = self.slice_after.map_or(Bound::Unbounded, Bound::Excluded);
         let after = self.origins.range((start, Bound::Unbounded));
-        let before = self.origins.range((
-            Bound::Unbounded,
-            self.slice_after.map_or(Bound::Unbounded, Bound::Included),
-        ));
-        let wrapped = if self.slice_after.is_some() {
-            Some(before)
-        } else {
-            None
-        };
+        let before = self
+            .origins
+            .range((Bound::Unbounded, self.slice_after.map_or(Bound::Unbounded, Bound::Included)));
+        let wrapped = if self.slice_after.is_some() { Some(before) } else { None };
         let slice: Vec<_> = after
             .chain(wrapped.into_iter().flatten())
             .filter(|(_, origin)| origin.advanced >= since)
@@ -244,13 +222,7 @@ mod tests {
         assert_eq!(vector.open_gap(), None);
         vector.meet((A, 3), at(2));
         vector.meet((A, 6), at(3));
-        assert_eq!(
-            vector.open_gap(),
-            Some(Noticed {
-                first: at(2),
-                last: at(3)
-            })
-        );
+        assert_eq!(vector.open_gap(), Some(Noticed { first: at(2), last: at(3) }));
         assert_eq!(vector.missing(9), [(A, 2, 2), (A, 4, 5)]);
         vector.meet_replayed((A, 2), at(4));
         vector.learn((A, 6), at(4));
@@ -294,17 +266,13 @@ mod tests {
         assert_eq!((vector.len(), vector.ignored_unknown), (3, 1));
         vector.meet((NodeId::from_bytes([9; 16]), 4), at(9));
         assert_eq!((vector.len(), vector.forgotten), (3, 1));
-        assert!(
-            !vector
-                .iter()
-                .any(|(node, _)| node == NodeId::from_bytes([0; 16]))
-        );
+        assert!(!vector.iter().any(|(node, _)| node == NodeId::from_bytes([0; 16])));
         vector.forget_before(at(9));
         // The one with a gap stays.
         assert_eq!(vector.len(), 1);
         // The forgotten one comes back with a gap.
         vector.meet((A, 2), at(10));
-        assert_eq!(vector.missing(9).last(), Some(&(A, 1, 1)));
+        assert!(vector.missing(9).contains(&(A, 1, 1)));
     }
 
     #[test]
@@ -315,15 +283,8 @@ mod tests {
             vector.meet((NodeId::from_bytes([n; 16]), 1), advanced);
         }
         let mut slice = || {
-            vector
-                .slice(2, at(5))
-                .iter()
-                .map(|(node, _)| node.as_bytes()[0])
-                .collect::<Vec<_>>()
+            vector.slice(2, at(5)).iter().map(|(node, _)| node.as_bytes()[0]).collect::<Vec<_>>()
         };
-        assert_eq!(
-            [slice(), slice(), slice()],
-            [vec![0, 1], vec![3, 4], vec![0, 1]]
-        );
+        assert_eq!([slice(), slice(), slice()], [vec![0, 1], vec![3, 4], vec![0, 1]]);
     }
 }

@@ -35,12 +35,7 @@ impl Authentication {
 
     /// Signs with `secret`, known to the other nodes as `id` (1 or more), and verifies with it.
     pub fn sign_with(id: KeyId, secret: impl AsRef<[u8]>) -> Self {
-        let new = Self {
-            signer: id,
-            keys: Vec::new(),
-            accept_unsigned: false,
-            problem: None,
-        };
+        let new = Self { signer: id, keys: Vec::new(), accept_unsigned: false, problem: None };
         new.also_verify(id, secret)
     }
 
@@ -57,9 +52,7 @@ impl Authentication {
                 Self::MIN_SECRET_BYTES
             ));
         } else if self.keys.iter().any(|(known, _)| *known == id) {
-            self.complain(format!(
-                "key id {id} is given twice; give each secret its own id"
-            ));
+            self.complain(format!("key id {id} is given twice; give each secret its own id"));
         } else if let Ok(key) = Hmac::new_from_slice(secret) {
             self.keys.push((id, key));
         }
@@ -116,10 +109,7 @@ impl fmt::Debug for Authentication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authentication")
             .field("signs_with", &self.signer)
-            .field(
-                "verifies",
-                &self.keys.iter().map(|(id, _)| id).collect::<Vec<_>>(),
-            )
+            .field("verifies", &self.keys.iter().map(|(id, _)| id).collect::<Vec<_>>())
             .field("accept_unsigned", &self.accept_unsigned)
             .finish_non_exhaustive()
     }

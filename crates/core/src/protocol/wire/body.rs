@@ -143,10 +143,7 @@ impl Body {
                 out.put_u64_le(replay.answer);
                 out.put_u32_le(replay.part);
                 out.put_varint(replay.entries.len() as u64);
-                replay
-                    .entries
-                    .iter()
-                    .for_each(|entry| write_replayed(out, entry));
+                replay.entries.iter().for_each(|entry| write_replayed(out, entry));
             }
             Self::Synced(synced) => {
                 out.put_u8(SYNCED);
@@ -167,14 +164,9 @@ impl Body {
     pub(super) fn read(reader: &mut Reader) -> Result<Self, Malformed> {
         let body = match reader.u8("kind")? {
             TARGETS => Self::Targets(read_targets(reader)?),
-            BEACON => Self::Beacon {
-                lanes: reader.u16("lanes")?,
-                slice: read_vector(reader)?,
-            },
+            BEACON => Self::Beacon { lanes: reader.u16("lanes")?, slice: read_vector(reader)? },
             GOODBYE => Self::Goodbye,
-            FENCE => Self::Fence {
-                token: reader.u64("token")?,
-            },
+            FENCE => Self::Fence { token: reader.u64("token")? },
             SYNC => Self::Sync(read_sync(reader)?),
             REPLAY => Self::Replay(read_replay(reader)?),
             SYNCED => Self::Synced(read_synced(reader)?),
@@ -264,11 +256,7 @@ fn read_targets(reader: &mut Reader) -> Result<Vec<Target>, Malformed> {
                 let keys = reader.count(1, "keys")?;
                 for _ in 0..keys {
                     let key = reader.blob("key")?;
-                    targets.push(Target::Key {
-                        cache: cache.clone(),
-                        schema,
-                        key,
-                    });
+                    targets.push(Target::Key { cache: cache.clone(), schema, key });
                 }
             }
             _ => return Err(Malformed("target")),
@@ -282,9 +270,7 @@ pub(crate) const VECTOR_ENTRY_LEN: usize = 24;
 
 fn write_vector(out: &mut BytesMut, vector: &[Numbered]) {
     out.put_varint(vector.len() as u64);
-    vector
-        .iter()
-        .for_each(|numbered| write_numbered(out, numbered));
+    vector.iter().for_each(|numbered| write_numbered(out, numbered));
 }
 
 fn read_vector(reader: &mut Reader) -> Result<Vec<Numbered>, Malformed> {
@@ -324,23 +310,12 @@ fn read_sync(reader: &mut Reader) -> Result<Sync, Malformed> {
         1 => {
             let (origin, number) = read_numbered(reader)?;
             let (attempt, digest) = (reader.u32("attempt")?, reader.u64("digest")?);
-            Some(Mark {
-                origin,
-                number,
-                attempt,
-                digest,
-            })
+            Some(Mark { origin, number, attempt, digest })
         }
         _ => return Err(Malformed("mark")),
     };
     let sequencer = (!sequencer.is_empty()).then(|| SequencerId::new(sequencer));
-    Ok(Sync {
-        nonce,
-        mark,
-        sequencer,
-        lanes,
-        accepted,
-    })
+    Ok(Sync { nonce, mark, sequencer, lanes, accepted })
 }
 
 /// Bytes that an entry adds to a `Replay`, at most.
@@ -381,11 +356,7 @@ fn read_replay(reader: &mut Reader) -> Result<Replay, Malformed> {
             _ => return Err(Malformed("entry")),
         });
     }
-    Ok(Replay {
-        answer,
-        part,
-        entries,
-    })
+    Ok(Replay { answer, part, entries })
 }
 
 fn write_synced(out: &mut BytesMut, synced: &Synced) {
@@ -393,10 +364,7 @@ fn write_synced(out: &mut BytesMut, synced: &Synced) {
     out.put_u32_le(synced.parts);
     out.put_u8(u8::from(synced.witnessed));
     out.put_varint(synced.nonces.len() as u64);
-    synced
-        .nonces
-        .iter()
-        .for_each(|nonce| out.put_u64_le(*nonce));
+    synced.nonces.iter().for_each(|nonce| out.put_u64_le(*nonce));
     write_vector(out, &synced.vector);
 }
 
@@ -409,14 +377,6 @@ fn read_synced(reader: &mut Reader) -> Result<Synced, Malformed> {
         _ => return Err(Malformed("witnessed")),
     };
     let count = reader.count(8, "nonces")?;
-    let nonces = (0..count)
-        .map(|_| reader.u64("nonce"))
-        .collect::<Result<_, _>>()?;
-    Ok(Synced {
-        answer,
-        parts,
-        witnessed,
-        nonces,
-        vector: read_vector(reader)?,
-    })
+    let nonces = (0..count).map(|_| reader.u64("nonce")).collect::<Result<_, _>>()?;
+    Ok(Synced { answer, parts, witnessed, nonces, vector: read_vector(reader)? })
 }

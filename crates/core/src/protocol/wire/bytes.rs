@@ -54,9 +54,7 @@ impl Reader {
 
     pub(super) fn node_id(&mut self, field: &'static str) -> Result<NodeId, Malformed> {
         let mut id = [0; 16];
-        self.rest
-            .try_copy_to_slice(&mut id)
-            .map_err(|_| Malformed(field))?;
+        self.rest.try_copy_to_slice(&mut id).map_err(|_| Malformed(field))?;
         Ok(NodeId::from_bytes(id))
     }
 
@@ -99,17 +97,11 @@ impl Reader {
     /// A length-prefixed UTF-8 string, still as bytes.
     pub(super) fn text(&mut self, field: &'static str) -> Result<std::sync::Arc<str>, Malformed> {
         let bytes = self.blob(field)?;
-        std::str::from_utf8(&bytes)
-            .map(Into::into)
-            .map_err(|_| Malformed(field))
+        std::str::from_utf8(&bytes).map(Into::into).map_err(|_| Malformed(field))
     }
 
     pub(super) fn end(&self) -> Result<(), Malformed> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed("end"))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(Malformed("end")) }
     }
 }
 

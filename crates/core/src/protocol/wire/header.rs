@@ -89,11 +89,7 @@ pub(super) fn open(
             None => unknown_key = Some(key_id),
         }
     }
-    Ok(Envelope {
-        attempt,
-        unknown_key,
-        compared,
-    })
+    Ok(Envelope { attempt, unknown_key, compared })
 }
 
 type Fields = (u32, KeyId, Bytes);
@@ -168,10 +164,5 @@ pub(super) fn read_header(reader: &mut Reader, attempt: u32) -> Result<Header, M
     } else {
         Some((reader.node_id("origin")?, reader.u64("number")?))
     };
-    Ok(Header {
-        attempt,
-        version,
-        may_carry_targets: flags & MAY_CARRY_TARGETS != 0,
-        origin,
-    })
+    Ok(Header { attempt, version, may_carry_targets: flags & MAY_CARRY_TARGETS != 0, origin })
 }

@@ -50,10 +50,7 @@ pub(crate) enum Unreadable {
 
 impl Codec {
     pub(crate) fn new(namespace: String, authentication: Option<Authentication>) -> Self {
-        Self {
-            namespace,
-            authentication,
-        }
+        Self { namespace, authentication }
     }
 
     /// The bytes of a frame that no attempt changes.
@@ -66,12 +63,7 @@ impl Codec {
 
     /// A whole frame from its compared bytes.
     pub(crate) fn frame(&self, compared: &[u8], attempt: u32) -> Bytes {
-        header::seal(
-            compared,
-            &self.namespace,
-            attempt,
-            self.authentication.as_ref(),
-        )
+        header::seal(compared, &self.namespace, attempt, self.authentication.as_ref())
     }
 
     /// Bytes of a frame that are not its body, at most.
@@ -87,28 +79,14 @@ impl Codec {
             header::read_header(&mut reader, envelope.attempt).map_err(|_| Ignored::NotOurs)?;
         let (header, body) = match envelope.unknown_key {
             // Origin and number of a frame that nobody vouches for must not move our vector.
-            Some(key) => (
-                Header {
-                    origin: None,
-                    ..header
-                },
-                Err(Unreadable::UnknownKey(key)),
-            ),
+            Some(key) => (Header { origin: None, ..header }, Err(Unreadable::UnknownKey(key))),
             None if header.version != header::VERSION => {
                 let version = header.version;
                 (header, Err(Unreadable::Version(version)))
             }
-            None => (
-                header,
-                Body::read(&mut reader).map_err(|_| Unreadable::Malformed),
-            ),
+            None => (header, Body::read(&mut reader).map_err(|_| Unreadable::Malformed)),
         };
-        Ok(Received {
-            header,
-            frame: frame.clone(),
-            compared: envelope.compared,
-            body,
-        })
+        Ok(Received { header, frame: frame.clone(), compared: envelope.compared, body })
     }
 }
 
@@ -128,10 +106,7 @@ pub fn decode_for_fuzzing(data: &[u8]) {
         // What can be read can be written, and reads the same again.
         let compared = codec.compared(received.header.origin, &body);
         let again = codec.open(&codec.frame(&compared, received.header.attempt));
-        assert!(
-            again.is_ok_and(|again| again.body == Ok(body)),
-            "a second reading differs"
-        );
+        assert!(again.is_ok_and(|again| again.body == Ok(body)), "a second reading differs");
     }
     let mut enveloped = BytesMut::from(&codec.frame(&[], 1)[..]);
     enveloped.put_slice(data);

@@ -33,14 +33,8 @@ fn target() -> impl Strategy<Value = Target> {
 }
 
 fn mark() -> impl Strategy<Value = Mark> {
-    (node_id(), any::<u64>(), any::<u32>(), any::<u64>()).prop_map(
-        |(origin, number, attempt, digest)| Mark {
-            origin,
-            number,
-            attempt,
-            digest,
-        },
-    )
+    (node_id(), any::<u64>(), any::<u32>(), any::<u64>())
+        .prop_map(|(origin, number, attempt, digest)| Mark { origin, number, attempt, digest })
 }
 
 fn replayed() -> impl Strategy<Value = Replayed> {
@@ -62,45 +56,17 @@ fn body() -> impl Strategy<Value = Body> {
         (any::<u16>(), vector()).prop_map(|(lanes, slice)| Body::Beacon { lanes, slice }),
         Just(Body::Goodbye),
         any::<u64>().prop_map(|token| Body::Fence { token }),
-        (
-            any::<u64>(),
-            proptest::option::of(mark()),
-            sequencer,
-            any::<u16>(),
-            any::<u64>()
-        )
+        (any::<u64>(), proptest::option::of(mark()), sequencer, any::<u16>(), any::<u64>())
             .prop_map(|(nonce, mark, sequencer, lanes, accepted)| {
-                Body::Sync(Sync {
-                    nonce,
-                    mark,
-                    sequencer,
-                    lanes,
-                    accepted,
-                })
+                Body::Sync(Sync { nonce, mark, sequencer, lanes, accepted })
             }),
-        (any::<u64>(), any::<u32>(), vec(replayed(), 0..5)).prop_map(|(answer, part, entries)| {
-            Body::Replay(Replay {
-                answer,
-                part,
-                entries,
-            })
-        }),
-        (
-            any::<u64>(),
-            any::<u32>(),
-            any::<bool>(),
-            vec(any::<u64>(), 0..4),
-            vector()
-        )
-            .prop_map(|(answer, parts, witnessed, nonces, vector)| {
-                Body::Synced(Synced {
-                    answer,
-                    parts,
-                    witnessed,
-                    nonces,
-                    vector,
-                })
-            }),
+        (any::<u64>(), any::<u32>(), vec(replayed(), 0..5))
+            .prop_map(|(answer, part, entries)| { Body::Replay(Replay { answer, part, entries }) }),
+        (any::<u64>(), any::<u32>(), any::<bool>(), vec(any::<u64>(), 0..4), vector()).prop_map(
+            |(answer, parts, witnessed, nonces, vector)| {
+                Body::Synced(Synced { answer, parts, witnessed, nonces, vector })
+            }
+        ),
         vec((node_id(), any::<u64>(), any::<u64>()), 0..4).prop_map(Body::Request),
     ]
 }
@@ -183,32 +149,19 @@ fn what_is_not_ours_is_ignored_for_the_right_reason() {
     let compared = Codec::new("shop".into(), None).compared(None, &Body::Goodbye);
     let unsigned = Codec::new("shop".into(), None);
     let signed = Codec::new("shop".into(), Some(authentication()));
-    let other_secret = Codec::new(
-        "shop".into(),
-        Some(Authentication::sign_with(7, b"some other long secret")),
-    );
-    let other_key = Codec::new(
-        "shop".into(),
-        Some(Authentication::sign_with(8, b"some other long secret")),
-    );
+    let other_secret =
+        Codec::new("shop".into(), Some(Authentication::sign_with(7, b"some other long secret")));
+    let other_key =
+        Codec::new("shop".into(), Some(Authentication::sign_with(8, b"some other long secret")));
     let tolerant = Codec::new("shop".into(), Some(authentication().accept_unsigned()));
 
     let ignored = |codec: &Codec, frame: &Bytes| codec.open(frame).map(|_| ()).unwrap_err();
-    assert_eq!(
-        ignored(&unsigned, &Bytes::from_static(b"hello")),
-        Ignored::NotOurs
-    );
+    assert_eq!(ignored(&unsigned, &Bytes::from_static(b"hello")), Ignored::NotOurs);
     assert_eq!(ignored(&unsigned, &Bytes::new()), Ignored::NotOurs);
     let foreign = Codec::new("bank".into(), None).frame(&compared, 0);
     assert_eq!(ignored(&unsigned, &foreign), Ignored::ForeignNamespace);
-    assert_eq!(
-        ignored(&signed, &other_secret.frame(&compared, 0)),
-        Ignored::BadMac
-    );
-    assert_eq!(
-        ignored(&signed, &unsigned.frame(&compared, 0)),
-        Ignored::Unsigned
-    );
+    assert_eq!(ignored(&signed, &other_secret.frame(&compared, 0)), Ignored::BadMac);
+    assert_eq!(ignored(&signed, &unsigned.frame(&compared, 0)), Ignored::Unsigned);
     assert!(tolerant.open(&unsigned.frame(&compared, 0)).is_ok());
     let unknown = signed.open(&other_key.frame(&compared, 0)).unwrap();
     assert_eq!(unknown.body, Err(Unreadable::UnknownKey(8)));
@@ -230,9 +183,7 @@ fn a_rotated_key_still_verifies() {
 fn a_newer_version_keeps_its_number() {
     let codec = Codec::new("shop".into(), None);
     let origin = Some((NodeId::from_bytes([1; 16]), 5));
-    let mut compared = codec
-        .compared(origin, &Body::Targets(vec![Target::Everything]))
-        .to_vec();
+    let mut compared = codec.compared(origin, &Body::Targets(vec![Target::Everything])).to_vec();
     compared[0] = 9;
     let received = codec.open(&codec.frame(&compared, 1)).unwrap();
     assert_eq!(received.header.origin, origin);
@@ -244,13 +195,8 @@ fn a_newer_version_keeps_its_number() {
 fn the_documented_example_is_this_frame() {
     // The frame of docs/wire-format.md that a shell publishes: clear the cache `products` of `shop`.
     let documented = b"unst\x04shop\0\0\0\0\0\0\x01\x01\x01\x01\x01\x08products";
-    let received = Codec::new("shop".into(), None)
-        .open(&Bytes::from_static(documented))
-        .unwrap();
-    assert_eq!(
-        received.body,
-        Ok(Body::Targets(vec![Target::Cache("products".into())]))
-    );
+    let received = Codec::new("shop".into(), None).open(&Bytes::from_static(documented)).unwrap();
+    assert_eq!(received.body, Ok(Body::Targets(vec![Target::Cache("products".into())])));
     assert_eq!(received.header.origin, None);
 }
 
@@ -263,20 +209,8 @@ fn secrets_stay_out_of_debug() {
 #[test]
 fn bad_secrets_are_complained_about_without_showing_them() {
     let short = Authentication::sign_with(1, b"hunter2");
-    assert_eq!(
-        short.problem(),
-        Some("the secret of key id 1 has 7 bytes; use at least 16")
-    );
-    assert!(
-        Authentication::sign_with(0, b"long enough for a secret")
-            .problem()
-            .is_some()
-    );
-    assert!(
-        authentication()
-            .also_verify(7, b"long enough for a secret")
-            .problem()
-            .is_some()
-    );
+    assert_eq!(short.problem(), Some("the secret of key id 1 has 7 bytes; use at least 16"));
+    assert!(Authentication::sign_with(0, b"long enough for a secret").problem().is_some());
+    assert!(authentication().also_verify(7, b"long enough for a secret").problem().is_some());
     assert!(authentication().problem().is_none());
 }

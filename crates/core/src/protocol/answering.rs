@@ -1,0 +1,169 @@
+//! The witness's side of the mark rule: who asked, and when to answer.
+
+use std::time::Duration;
+
+use super::log::Log;
+use super::wire::{Numbered, Replay, Replayed, Synced, VECTOR_ENTRY_LEN, replayed_len};
+use crate::time::Timestamp;
+
+/// A `Sync` of another node that was met and not answered yet.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    nonce: u64,
+    /// Where the log continues after its mark; `None` if we cannot witness it.
+    after_mark: Option<u64>,
+    due: Timestamp,
+    met: Timestamp,
+}
+
+/// The syncs that wait for an answer.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pending: Vec<Pending>,
+    most: usize,
+}
+
+impl Answering {
+    /// An asker has long gone on without an answer when its `Sync` is this old.
+    const STALE: Duration = Duration::from_secs(10);
+    /// A node that has just become synced lets the askers first hear whoever made it so.
+    const REARM: Duration = Duration::from_millis(50);
+
+    pub(crate) fn new(most: usize) -> Self {
+        Self { pending: Vec::new(), most }
+    }
+
+    /// A `Sync` was met. Beyond the limit it is not answered: the asker's deadline covers that.
+    pub(crate) fn asked(
+        &mut self,
+        nonce: u64,
+        after_mark: Option<u64>,
+        due: Timestamp,
+        now: Timestamp,
+    ) {
+        self.pending
+            .retain(|pending| pending.nonce != nonce && now.since(pending.met) < Self::STALE);
+        if self.pending.len() < self.most {
+            self.pending.push(Pending { nonce, after_mark, due, met: now });
+        }
+    }
+
+    /// A complete answer lists these nonces: they need none of ours.
+    pub(crate) fn answered(&mut self, nonces: &[u64]) {
+        self.pending.retain(|pending| !nonces.contains(&pending.nonce));
+    }
+
+    /// Another witness has begun to answer: waits for its end, and takes over if its parts stop.
+    pub(crate) fn postpone(&mut self, due: Timestamp) {
+        for pending in &mut self.pending {
+            if pending.after_mark.is_some() {
+                pending.due = pending.due.max(due);
+            }
+        }
+    }
+
+    /// We have become synced: whoever still waits can be answered soon.
+    pub(crate) fn rearm_strangers(&mut self, now: Timestamp) {
+        for pending in &mut self.pending {
+            if pending.after_mark.is_none() {
+                pending.due = pending.due.max(now.after(Self::REARM));
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.pending.clear();
+    }
+
+    /// When the next answer is due. Only a synced node answers those that it cannot witness.
+    pub(crate) fn next_deadline(&self, synced: bool) -> Option<Timestamp> {
+        let answerable = |pending: &&Pending| pending.after_mark.is_some() || synced;
+        self.pending.iter().filter(answerable).map(|pending| pending.due).min()
+    }
+
+    /// Takes all that one witnessed answer can serve, if one is due: the nonces, and where its replay begins.
+    ///
+    /// *Invariant:* every nonce's `Sync` was met, and its mark is in the log, so the log from the earliest of
+    /// the marks on holds everything that was accepted after each mark and before each `Sync`.
+    pub(crate) fn take_witnessed(&mut self, log: &Log, now: Timestamp) -> Option<(Vec<u64>, u64)> {
+        for pending in &mut self.pending {
+            pending.after_mark = pending.after_mark.filter(|seq| log.reaches(*seq));
+        }
+        let due = |pending: &Pending| pending.after_mark.is_some() && pending.due <= now;
+        if !self.pending.iter().any(due) {
+            return None;
+        }
+        let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_some());
+        let (nonces, seqs): (Vec<_>, Vec<_>) =
+            taken.filter_map(|pending| Some((pending.nonce, pending.after_mark?))).unzip();
+        Some((nonces, seqs.into_iter().min()?))
+    }
+
+    /// Takes all that one unwitnessed answer can serve, if one is due.
+    pub(crate) fn take_strangers(&mut self, now: Timestamp) -> Option<Vec<u64>> {
+        let due = |pending: &Pending| pending.after_mark.is_none() && pending.due <= now;
+        self.pending.iter().any(due).then(|| {
+            let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_none());
+            taken.map(|pending| pending.nonce).collect()
+        })
+    }
+
+    /// Puts back what turned out to be too far to witness.
+    pub(crate) fn put_back_as_strangers(&mut self, nonces: &[u64], now: Timestamp) {
+        for nonce in nonces {
+            self.pending.push(Pending { nonce: *nonce, after_mark: None, due: now, met: now });
+        }
+    }
+}
+
+/// An answer in the frames that carry it.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) parts: Vec<Replay>,
+    pub(crate) synced: Synced,
+}
+
+/// Packs an answer into frames of at most `max_body` bytes; `None` if its entries exceed `max_bytes`.
+pub(crate) fn compose(
+    answer: u64,
+    witnessed: bool,
+    nonces: Vec<u64>,
+    entries: impl Iterator<Item = Replayed>,
+    mut vector: Vec<Numbered>,
+    max_body: usize,
+    max_bytes: usize,
+) -> Option<Composed> {
+    let room = max_body.saturating_sub(64 + 8 * nonces.len()) / VECTOR_ENTRY_LEN;
+    let overflow = vector.split_off(vector.len().min(room));
+    let overflow = overflow.into_iter().map(Replayed::Known);
+    let parts = pack(answer, entries.chain(overflow), max_body, max_bytes)?;
+    let synced = Synced { answer, parts: parts.len() as u32, witnessed, nonces, vector };
+    Some(Composed { parts, synced })
+}
+
+/// Packs entries into `Replay` parts of at most `max_body` bytes; `None` beyond `max_bytes` in all.
+pub(crate) fn pack(
+    answer: u64,
+    entries: impl Iterator<Item = Replayed>,
+    max_body: usize,
+    max_bytes: usize,
+) -> Option<Vec<Replay>> {
+    let mut parts: Vec<Replay> = Vec::new();
+    let (mut bytes, mut part_bytes) = (0, usize::MAX);
+    for entry in entries {
+        let len = replayed_len(&entry);
+        bytes += len;
+        if bytes > max_bytes || len > max_body.saturating_sub(32) {
+            return None;
+        }
+        if part_bytes.saturating_add(len) > max_body.saturating_sub(32) {
+            parts.push(Replay { answer, part: parts.len() as u32, entries: Vec::new() });
+            part_bytes = 0;
+        }
+        part_bytes += len;
+        if let Some(part) = parts.last_mut() {
+            part.entries.push(entry);
+        }
+    }
+    Some(parts)
+}

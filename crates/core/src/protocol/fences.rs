@@ -1,0 +1,94 @@
+//! Fences: proofs that everything the broker accepted before a moment has been met.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// The fences of one replica. One is outstanding at a time; tokens are never reused, so that one that was
+/// sent on an earlier subscription proves nothing on this.
+#[derive(Debug)]
+pub(crate) struct Fences {
+    next_token: u64,
+    outstanding: Option<Outstanding>,
+    /// When the next one is due; `None` without a subscription.
+    next_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    token: u64,
+    sent: Timestamp,
+    deadline: Timestamp,
+}
+
+impl Fences {
+    pub(crate) fn new(first_token: u64) -> Self {
+        Self { next_token: first_token, outstanding: None, next_at: None }
+    }
+
+    /// A subscription was confirmed: the first fence is due at once.
+    pub(crate) fn start(&mut self, now: Timestamp) {
+        self.outstanding = None;
+        self.next_at = Some(now);
+    }
+
+    /// The subscription ended: what was sent on it proves nothing any more.
+    pub(crate) fn stop(&mut self) {
+        self.outstanding = None;
+        self.next_at = None;
+    }
+
+    /// Makes the next fence due now, or as soon as the outstanding one has returned.
+    pub(crate) fn hurry(&mut self, now: Timestamp) {
+        self.next_at = self.next_at.map(|next| next.min(now));
+    }
+
+    /// The token to send, if a fence is due.
+    pub(crate) fn send(
+        &mut self,
+        now: Timestamp,
+        interval: Duration,
+        timeout: Duration,
+    ) -> Option<u64> {
+        if self.outstanding.is_some() || self.next_at.is_none_or(|next| now < next) {
+            return None;
+        }
+        let token = self.next_token;
+        self.next_token += 1;
+        self.outstanding = Some(Outstanding { token, sent: now, deadline: now.after(timeout) });
+        self.next_at = Some(now.after(interval));
+        Some(token)
+    }
+
+    /// A fence returned; the moment it was sent, if it is the outstanding one of this subscription.
+    pub(crate) fn confirm(&mut self, token: u64) -> Option<Timestamp> {
+        let sent = self.outstanding.filter(|outstanding| outstanding.token == token)?.sent;
+        self.outstanding = None;
+        Some(sent)
+    }
+
+    /// Gives the outstanding fence until `deadline` at least.
+    pub(crate) fn extend(&mut self, deadline: Timestamp) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.deadline = outstanding.deadline.max(deadline);
+        }
+    }
+
+    pub(crate) fn timed_out(&self, now: Timestamp) -> bool {
+        self.outstanding.is_some_and(|outstanding| now >= outstanding.deadline)
+    }
+
+    /// When the outstanding fence was sent.
+    pub(crate) fn outstanding_since(&self) -> Option<Timestamp> {
+        self.outstanding.map(|outstanding| outstanding.sent)
+    }
+
+    /// A fence that is sent from now on has this token or a higher one.
+    pub(crate) fn next_token(&self) -> u64 {
+        self.next_token
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.outstanding.map(|outstanding| outstanding.deadline).or(self.next_at)
+    }
+}

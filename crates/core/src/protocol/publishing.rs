@@ -1,0 +1,322 @@
+//! Publishing: sealing, resending, echoes, beacons, leaving.
+
+use super::publisher::{Echo, Head, InFlight, Kind, PublishId, Sealed, Sent};
+use super::replica::{Link, Output, Replica};
+use super::status::{Reason, Warning};
+use super::wire::Body;
+use crate::target::Target;
+use crate::time::Timestamp;
+use crate::transport::{TransportError, TransportErrorKind};
+
+impl Replica {
+    /// The largest body of a frame of targets: one that still fits into a replay.
+    pub(super) fn max_targets_bytes(&self) -> usize {
+        super::max_targets_bytes(&self.codec, self.config.max_frame_bytes)
+    }
+
+    /// The largest body of any frame.
+    pub(super) fn max_body_bytes(&self) -> usize {
+        self.config.max_frame_bytes.saturating_sub(self.codec.overhead())
+    }
+
+    /// What a publish came to.
+    pub(crate) fn published(
+        &mut self,
+        id: PublishId,
+        result: Result<(), TransportError>,
+        now: Timestamp,
+    ) {
+        let is_this = |in_flight: &mut InFlight| in_flight.id == id;
+        if let Some(done) = self.publisher.head.in_flight.take_if(is_this) {
+            self.head_published(&done, result, now);
+        } else if let Some(done) = self.publisher.control_in_flight.take_if(is_this) {
+            self.control_published(&done, result, now);
+        }
+        self.step(now);
+    }
+
+    pub(super) fn handle_publish_timeout(&mut self, now: Timestamp) {
+        let error = || TransportErrorKind::Unreachable.error("the broker did not answer in time");
+        let overdue = |in_flight: &mut InFlight| now >= in_flight.deadline;
+        if let Some(done) = self.publisher.head.in_flight.take_if(overdue) {
+            self.outputs.push_back(Output::CancelPublish(done.id));
+            self.head_published(&done, Err(error()), now);
+        }
+        if let Some(done) = self.publisher.control_in_flight.take_if(overdue) {
+            self.outputs.push_back(Output::CancelPublish(done.id));
+            self.control_published(&done, Err(error()), now);
+        }
+    }
+
+    pub(super) fn publish_deadline(&self) -> Option<Timestamp> {
+        let head = self.publisher.head.in_flight.as_ref().map(|in_flight| in_flight.deadline);
+        let control = self.publisher.control_in_flight.as_ref().map(|in_flight| in_flight.deadline);
+        [head, control, self.publisher.head.retry_at].into_iter().flatten().min()
+    }
+
+    fn begin(&mut self, sent: Sent, attempt: u32, frame: bytes::Bytes, now: Timestamp) -> InFlight {
+        let id = self.publisher.next_publish;
+        self.publisher.next_publish += 1;
+        self.outputs.push_back(Output::Publish { id, frame });
+        InFlight {
+            id,
+            sent,
+            attempt,
+            epoch: self.epoch(),
+            deadline: now.after(self.config.attempt_timeout),
+            echoed: false,
+        }
+    }
+
+    // Numbered frames.
+
+    /// Publishes the next numbered frame, if none is in flight and there is something to say.
+    pub(super) fn publish_numbered(&mut self, now: Timestamp) {
+        let head = &self.publisher.head;
+        let waiting = head.in_flight.is_some() || head.retry_at.is_some_and(|retry| now < retry);
+        if waiting || matches!(self.link, Link::Closed) {
+            return;
+        }
+        if self.publisher.head.sealed.is_none() {
+            self.publisher.head.sealed = self.next_numbered(now);
+        }
+        let Some(sealed) = &mut self.publisher.head.sealed else {
+            return;
+        };
+        sealed.attempts += 1;
+        let (number, attempt) = (sealed.number, sealed.attempts);
+        let frame = self.codec.frame(&sealed.compared, attempt);
+        let in_flight = self.begin(Sent::Numbered(number), attempt, frame, now);
+        self.publisher.head.retry_at = None;
+        self.publisher.head.in_flight = Some(in_flight);
+    }
+
+    /// What to publish next: what must be resent, then everything that queued, then a beacon or goodbye.
+    fn next_numbered(&mut self, now: Timestamp) -> Option<Sealed> {
+        if let Some(number) = self.publisher.resend.pop_first()
+            && let Some(sealed) = self.publisher.own.get(number)
+        {
+            return Some(sealed.clone());
+        }
+        if let Some((targets, place)) = self.outbox.take(self.max_targets_bytes()) {
+            self.counters.targets_published += targets.len() as u64;
+            return Some(self.seal(&Body::Targets(targets), place));
+        }
+        if self.leaving {
+            return Some(self.seal(&Body::Goodbye, 0));
+        }
+        if self.is_synced() && self.beacon_at.is_some_and(|due| now >= due) {
+            let since = now.before(self.config.vector_window);
+            let slice = self.vector.slice(self.config.slice_len, since);
+            let lanes = self.config.lanes;
+            self.schedule_next_beacon(now);
+            return Some(self.seal(&Body::Beacon { lanes, slice }, 0));
+        }
+        None
+    }
+
+    fn seal(&mut self, body: &Body, place: u64) -> Sealed {
+        self.publisher.last_sealed += 1;
+        let number = self.publisher.last_sealed;
+        let compared = self.codec.compared(Some((self.publisher.id, number)), body);
+        let kind = match body {
+            Body::Targets(_) => Kind::Targets,
+            Body::Goodbye => Kind::Goodbye,
+            _ => Kind::Beacon,
+        };
+        Sealed { number, compared, attempts: 0, place, kind, replacement: false }
+    }
+
+    fn head_published(
+        &mut self,
+        done: &InFlight,
+        result: Result<(), TransportError>,
+        now: Timestamp,
+    ) {
+        match result {
+            Ok(()) => {
+                if done.epoch.is_some() && done.epoch == self.epoch() && !done.echoed {
+                    let before_token = self.fences.next_token();
+                    if let Sent::Numbered(number) = done.sent {
+                        self.publisher.echoes.expect(Echo::Numbered(number), before_token);
+                    }
+                }
+                self.head_accepted(now);
+            }
+            Err(error) if error.kind() == TransportErrorKind::Rejected => {
+                self.counters.publish_failures += 1;
+                self.add_warning(Warning::FrameRejected(error.to_string()));
+                let sealed = self.publisher.head.sealed.as_ref();
+                if sealed.is_some_and(|sealed| sealed.replacement) {
+                    // Nothing can be smaller than what was refused here.
+                    self.retry_head(&error, now);
+                } else {
+                    self.reincarnate(now);
+                }
+            }
+            Err(error) => {
+                self.counters.publish_failures += 1;
+                self.retry_head(&error, now);
+            }
+        }
+    }
+
+    fn retry_head(&mut self, error: &TransportError, now: Timestamp) {
+        let failures = self.publisher.head.failures;
+        let wait = self.backoff(failures).max(error.retry_after().unwrap_or_default());
+        self.publisher.head.failures = failures + 1;
+        self.publisher.head.retry_at = Some(now.after(wait));
+        self.publish_error = Some(error.to_string());
+    }
+
+    /// The broker accepted the frame at the head: its publish returned `Ok`, or its echo was met.
+    pub(super) fn head_accepted(&mut self, now: Timestamp) {
+        let Head { sealed, .. } = std::mem::take(&mut self.publisher.head);
+        let Some(sealed) = sealed else { return };
+        self.publish_error = None;
+        self.publisher.accepted = self.publisher.accepted.max(sealed.number);
+        self.counters.frames_published += 1;
+        if sealed.place > 0 {
+            self.outputs.push_back(Output::Accepted(sealed.place));
+        }
+        match sealed.kind {
+            Kind::Targets => self.arm_beacons(now),
+            Kind::Beacon => self.counters.beacons_published += 1,
+            Kind::Goodbye if self.outbox.is_empty() => self.close(now),
+            Kind::Goodbye => {}
+        }
+        self.publisher.own.insert(sealed);
+    }
+
+    /// Puts "clear everything" in the place of what was being published, under the new identity.
+    pub(super) fn replace_head_by_clear(&mut self, now: Timestamp) {
+        let place = self.publisher.head.sealed.as_ref().map_or(0, |sealed| sealed.place);
+        if let Some(in_flight) = self.publisher.head.in_flight.take() {
+            self.outputs.push_back(Output::CancelPublish(in_flight.id));
+        }
+        let mut clear = self.seal(&Body::Targets(vec![Target::Everything]), place);
+        clear.replacement = true;
+        self.publisher.head = Head { sealed: Some(clear), ..Head::default() };
+        self.publish_numbered(now);
+    }
+
+    // Echoes.
+
+    /// An own numbered frame was met in the stream, and it is what we sealed.
+    pub(super) fn echo_of_numbered(&mut self, number: u64, attempt: u32, now: Timestamp) {
+        self.publisher.echoes.met(Echo::Numbered(number));
+        let head = &mut self.publisher.head;
+        if head.sealed.as_ref().is_none_or(|sealed| sealed.number != number) {
+            return;
+        }
+        match &mut head.in_flight {
+            // Its `Ok` is on its way; the broker has only one frame of ours at a time.
+            Some(in_flight) if in_flight.attempt == attempt => in_flight.echoed = true,
+            // An earlier attempt, of which we did not know, was accepted.
+            _ => {
+                if let Some(in_flight) = head.in_flight.take() {
+                    self.outputs.push_back(Output::CancelPublish(in_flight.id));
+                }
+                self.head_accepted(now);
+            }
+        }
+    }
+
+    /// A fence returned, and these have not: what was published must go out again.
+    pub(super) fn echoes_are_missing(&mut self, missing: &[Echo]) {
+        for echo in missing {
+            if let Echo::Numbered(number) = echo {
+                self.publisher.resend.insert(*number);
+            }
+        }
+    }
+
+    // Control frames.
+
+    pub(super) fn queue_control_body(&mut self, sent: Sent, body: &Body) {
+        let compared = self.codec.compared(Some((self.publisher.id, 0)), body);
+        let frame = self.codec.frame(&compared, 0);
+        self.publisher.queue_control(sent, frame);
+    }
+
+    pub(super) fn publish_control(&mut self, now: Timestamp) {
+        if self.publisher.control_in_flight.is_some() || self.up().is_none() {
+            return;
+        }
+        if let Some((sent, frame)) = self.publisher.control.pop_front() {
+            let in_flight = self.begin(sent, 0, frame, now);
+            self.publisher.control_in_flight = Some(in_flight);
+        }
+    }
+
+    fn control_published(
+        &mut self,
+        done: &InFlight,
+        result: Result<(), TransportError>,
+        now: Timestamp,
+    ) {
+        let current = done.epoch == self.epoch();
+        match (&result, done.sent) {
+            (Ok(()), sent) => {
+                self.counters.control_published += 1;
+                if let Sent::Sync(nonce) = sent
+                    && current
+                    && !done.echoed
+                {
+                    let before_token = self.fences.next_token();
+                    self.publisher.echoes.expect(Echo::Sync(nonce), before_token);
+                    self.fences.hurry(now);
+                }
+            }
+            (Err(error), Sent::Sync(_)) if current => self.retry_sync(error, now),
+            (Err(_), _) => {}
+        }
+        if let Err(error) = result {
+            self.counters.publish_failures += 1;
+            self.publish_error = Some(error.to_string());
+        } else if self.publisher.head.failures == 0 {
+            self.publish_error = None;
+        }
+    }
+
+    // Beacons.
+
+    /// Something was published, or could have been missed: the others must soon learn that it exists.
+    pub(super) fn arm_beacons(&mut self, now: Timestamp) {
+        self.beacon_interval = self.config.beacon_first;
+        self.beacon_at = Some(now.after(self.beacon_interval));
+    }
+
+    fn schedule_next_beacon(&mut self, now: Timestamp) {
+        let steady = self.steady_beacon_interval(now);
+        self.beacon_interval = (self.beacon_interval * 2).min(steady);
+        // Jitter keeps nodes that started together from speaking together.
+        let interval = self.beacon_interval;
+        let wait = interval * 3 / 4 + self.wait_up_to(interval / 2);
+        self.beacon_at = Some(now.after(wait));
+    }
+
+    /// So slow that the whole cluster stays within its budget.
+    pub(super) fn steady_beacon_interval(&self, now: Timestamp) -> std::time::Duration {
+        let active = self.vector.active(now.before(self.config.vector_window)) as u64 + 1;
+        let share_ms = active * 1_000 / u64::from(self.config.beacon_budget_per_s.max(1));
+        self.config.beacon_steady.max(std::time::Duration::from_millis(share_ms))
+    }
+
+    /// The other nodes' lane count was seen.
+    pub(super) fn compare_lanes(&mut self, theirs: u16, now: Timestamp) {
+        if !self.config.first_lane || theirs == self.config.lanes {
+            return;
+        }
+        if self.lane_mismatch.is_none() {
+            self.outputs.push_back(Output::Serve(false));
+        }
+        let believed = 3 * self.steady_beacon_interval(now);
+        self.lane_mismatch = Some((theirs, now.after(believed)));
+    }
+
+    /// The reason to report when a sync cannot be published.
+    pub(super) fn note_sync_failure(&mut self, error: &TransportError) {
+        self.last_error = Some(Reason::of(error));
+    }
+}

@@ -1,0 +1,227 @@
+//! What a node tells of its own condition.
+
+use std::fmt;
+
+use crate::time::Timestamp;
+use crate::transport::{TransportError, TransportErrorKind};
+
+/// The condition of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Subscribed and synced, and proofs come in time: hits are served without limit.
+    Live,
+    /// Never been live yet. Values are served for the freshness bound from the start of their load.
+    Starting,
+    /// Subscribed, but something is not proven: see [`Status::reason`]. Hits are served until the bound.
+    Suspect,
+    /// No subscription. Hits are served until the bound, then everything is read through.
+    Disconnected,
+}
+
+/// The condition of a node, since when, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The condition.
+    pub state: State,
+    /// When the condition became this, in the node's own time.
+    pub since: Timestamp,
+    /// Why it is not live, or no longer quite.
+    pub reason: Option<Reason>,
+    /// What an operator should know beside that, also while live.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a node is not live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The first subscription is being opened.
+    Connecting,
+    /// Asking the other nodes for what was missed.
+    Synchronizing,
+    /// A frame is known to exist and was not met.
+    Gap,
+    /// A frame that cannot be read may have named anything.
+    Unreadable,
+    /// The last fence has not returned for long.
+    FenceLate,
+    /// The subscription failed or ended with this error.
+    Transport {
+        /// What went wrong.
+        kind: TransportErrorKind,
+        /// In words; never contains a secret.
+        message: String,
+    },
+    /// What we publish does not come back on our subscription: the two reach different servers.
+    SplitPath,
+    /// A fence did not return in time.
+    FenceTimeout,
+    /// Another node has another number of lanes: nothing is served from the cache.
+    LaneMismatch {
+        /// Lanes of this node.
+        ours: u16,
+        /// Lanes of the other.
+        theirs: u16,
+    },
+    /// The node was shut down.
+    ShutDown,
+}
+
+/// What an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Publishing fails: invalidations wait in the outbox.
+    Publishing(String),
+    /// Frames are signed with a key that this node does not have; each costs a clear.
+    UnknownKey(u16),
+    /// Frames arrive whose code is wrong under a key that this node has. They are ignored.
+    BadSignature,
+    /// Unsigned frames arrive. They are ignored.
+    UnsignedFrames,
+    /// Frames of this newer protocol version arrive; each costs a clear.
+    NewerVersion(u8),
+    /// Another node names keys of this cache in another shape; each costs a clear of it.
+    SchemaMismatch(String),
+    /// Another process used this node's identity; a new one was taken.
+    ClonedIdentity,
+    /// The broker refused a frame for good; everything was cleared in its place.
+    FrameRejected(String),
+}
+
+impl Reason {
+    pub(crate) fn of(error: &TransportError) -> Self {
+        Self::Transport { kind: error.kind(), message: error.to_string() }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.state)?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        self.warnings.iter().try_for_each(|warning| write!(f, "; {warning}"))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting for the first time"),
+            Self::Synchronizing => f.write_str("asking the other nodes for what was missed"),
+            Self::Gap => f.write_str("a frame is missing and has been asked for"),
+            Self::Unreadable => f.write_str("a frame could not be read; a clear is due"),
+            Self::FenceLate => f.write_str("the last fence has not returned for long"),
+            Self::Transport { kind, message } => {
+                f.write_str(message)?;
+                match kind {
+                    TransportErrorKind::Unauthorized => {
+                        f.write_str(" (wrong credentials: check user and password)")
+                    }
+                    TransportErrorKind::Demoted => {
+                        f.write_str(" (demoted primary: another server orders the channel now)")
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::SplitPath => f.write_str(
+                "publishing and subscribing reach different servers: \
+                 what was published did not come back",
+            ),
+            Self::FenceTimeout => f.write_str("the broker did not answer a fence in time"),
+            Self::LaneMismatch { ours, theirs } => write!(
+                f,
+                "lane mismatch: this node has {ours} lanes and another {theirs}; \
+                 give all nodes of the namespace the same number"
+            ),
+            Self::ShutDown => f.write_str("shut down"),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Publishing(message) => write!(f, "publishing fails: {message}"),
+            Self::UnknownKey(id) => write!(
+                f,
+                "frames are signed with key id {id}, which this node does not know: \
+                 add it with `also_verify`"
+            ),
+            Self::BadSignature => f.write_str("frames with a wrong signature are ignored"),
+            Self::UnsignedFrames => f.write_str("unsigned frames are ignored"),
+            Self::NewerVersion(version) => {
+                write!(f, "frames of protocol version {version} arrive: update this node")
+            }
+            Self::SchemaMismatch(cache) => {
+                write!(f, "schema mismatch: another node has another key type for cache `{cache}`")
+            }
+            Self::ClonedIdentity => {
+                f.write_str("another process used this node's identity: was it forked or restored?")
+            }
+            Self::FrameRejected(message) => write!(f, "the broker refused a frame: {message}"),
+        }
+    }
+}
+
+/// What a node has counted since it started. All of them only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames met in the stream, own echoes included.
+    pub frames_received: u64,
+    /// Targets applied for other nodes.
+    pub targets_received: u64,
+    /// Frames skipped, since they had been met.
+    pub duplicates: u64,
+    /// Numbered frames that the broker accepted from this node.
+    pub frames_published: u64,
+    /// Targets in them.
+    pub targets_published: u64,
+    /// Beacons among them.
+    pub beacons_published: u64,
+    /// Control frames published: syncs, answers, requests, replies, and fences where they are frames.
+    pub control_published: u64,
+    /// Publishes that failed or timed out.
+    pub publish_failures: u64,
+    /// Times that the outbox overflowed and its targets became coarser.
+    pub outbox_collapses: u64,
+    /// Subscriptions that were confirmed.
+    pub subscriptions: u64,
+    /// Attempts to subscribe that failed, and subscriptions that ended.
+    pub subscription_failures: u64,
+    /// Fences that returned.
+    pub fences: u64,
+    /// Syncs that ended with the answer of a witness: nothing was dropped.
+    pub syncs_witnessed: u64,
+    /// Syncs that ended with another node's baseline: everything older was dropped.
+    pub syncs_adopted: u64,
+    /// Syncs that nobody answered: everything older was dropped.
+    pub syncs_alone: u64,
+    /// Answers given to the syncs of other nodes.
+    pub answers: u64,
+    /// Frames taken from answers and replies that had not been met.
+    pub replayed: u64,
+    /// Gaps noticed.
+    pub gaps: u64,
+    /// Gaps that no replay closed in time: everything older was dropped.
+    pub gaps_dropped: u64,
+    /// Requests sent for missing frames.
+    pub requests: u64,
+    /// Frames that could not be read.
+    pub unreadable: u64,
+    /// Drops because of frames that could not be read.
+    pub unreadable_clears: u64,
+    /// Frames ignored because they are none of ours: garbage, another namespace.
+    pub ignored: u64,
+    /// Frames ignored because their code was wrong or missing.
+    pub unauthenticated: u64,
+    /// Times that the node took a new identity.
+    pub new_identities: u64,
+    /// Times that everything was dropped after the start, for whatever reason.
+    pub clears: u64,
+    /// Entries of other nodes' slices ignored because the vector was full.
+    pub origins_ignored: u64,
+}

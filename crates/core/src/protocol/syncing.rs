@@ -1,0 +1,86 @@
+//! The asker's side of the mark rule, and the answers it hears.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::wire::{Numbered, Replay, Replayed, Synced};
+use crate::node_id::NodeId;
+use crate::time::Timestamp;
+use crate::transport::SequencerId;
+
+/// A confirmed subscription.
+#[derive(Debug)]
+pub(crate) struct Up {
+    /// Counts subscriptions; distinguishes what began on this one.
+    pub(crate) epoch: u64,
+    pub(crate) confirmed: Timestamp,
+    pub(crate) sequencer: Option<SequencerId>,
+    /// One nonce per subscription.
+    pub(crate) nonce: u64,
+    pub(crate) synced: bool,
+    /// When our own `Sync` was met, and from when on we go on without an answer.
+    pub(crate) deadline: Option<Timestamp>,
+    /// When to publish `Sync` again, after a failure.
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) failures: u32,
+}
+
+/// Answers that are being heard, ours to wait for or to be suppressed by.
+///
+/// An answer is *complete* when all its parts were met on this subscription before its `Synced`.
+#[derive(Debug, Default)]
+pub(crate) struct Hearing {
+    answers: BTreeMap<Numbered, Heard>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    parts: BTreeSet<u32>,
+    vector: Vec<Numbered>,
+    last: Timestamp,
+}
+
+impl Hearing {
+    /// Answers heard at once; beyond that the one that was silent longest is taken as broken off.
+    const MOST: usize = 64;
+
+    /// A part was met. What it says of the vector is kept until its `Synced`.
+    pub(crate) fn part(&mut self, from: NodeId, replay: &Replay, now: Timestamp) {
+        if replay.answer == 0 {
+            return;
+        }
+        let key = (from, replay.answer);
+        if !self.answers.contains_key(&key) && self.answers.len() >= Self::MOST {
+            let silent = self.answers.iter().min_by_key(|(_, heard)| heard.last);
+            if let Some(silent) = silent.map(|(key, _)| *key) {
+                self.answers.remove(&silent);
+            }
+        }
+        let heard = self.answers.entry(key).or_insert_with(|| Heard {
+            parts: BTreeSet::new(),
+            vector: Vec::new(),
+            last: now,
+        });
+        heard.last = now;
+        if heard.parts.insert(replay.part) {
+            heard.vector.extend(replay.entries.iter().filter_map(|entry| match entry {
+                Replayed::Known(numbered) => Some(*numbered),
+                _ => None,
+            }));
+        }
+    }
+
+    /// The end of an answer was met: its whole vector, if it is complete.
+    pub(crate) fn end(&mut self, from: NodeId, synced: &Synced) -> Option<Vec<Numbered>> {
+        let heard = self.answers.remove(&(from, synced.answer));
+        let (parts, mut vector) =
+            heard.map_or_else(Default::default, |heard| (heard.parts, heard.vector));
+        let complete = parts.len() == synced.parts as usize
+            && parts.last().is_none_or(|last| *last < synced.parts);
+        vector.extend(&synced.vector);
+        complete.then_some(vector)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.answers.clear();
+    }
+}
