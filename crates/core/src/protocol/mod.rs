@@ -30,6 +30,11 @@ mod syncing;
 mod vector;
 mod wire;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use config::Config;
 pub(crate) use outbox::{Limits, Outbox};
 pub(crate) use publisher::PublishId;

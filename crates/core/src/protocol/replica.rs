@@ -503,7 +503,7 @@ impl Replica {
 
     /// When the outstanding fence counts as late, if that is still to come.
     fn fence_late_at(&self) -> Option<Timestamp> {
-        if self.status.reason == Some(Reason::FenceLate) {
+        if self.status.state != State::Live {
             return None;
         }
         Some(self.fences.outstanding_since()?.after(self.fence_late_after()))
