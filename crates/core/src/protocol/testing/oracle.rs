@@ -11,6 +11,8 @@ struct Commit {
     version: u64,
     /// When its invalidation completed.
     completed: Option<Timestamp>,
+    /// Its node died between the commit and the publish: nothing is promised for this one.
+    orphaned: bool,
 }
 
 #[derive(Debug, Default)]
@@ -24,9 +26,24 @@ impl Oracle {
         self.commits.get(&key).and_then(|commits| commits.last()).map_or(0, |last| last.version)
     }
 
+    /// The oldest version that a node may hold after everything has healed.
+    pub(super) fn promised(&self, key: Key) -> u64 {
+        let commits = self.commits.get(&key).into_iter().flatten();
+        commits.filter(|commit| !commit.orphaned).map(|commit| commit.version).max().unwrap_or(0)
+    }
+
+    pub(super) fn orphan(&mut self, key: Key, version: u64) {
+        let commits = self.commits.get_mut(&key).into_iter().flatten();
+        commits.filter(|commit| commit.version == version).for_each(|it| it.orphaned = true);
+    }
+
     pub(super) fn commit(&mut self, key: Key) -> u64 {
         let version = self.version(key) + 1;
-        self.commits.entry(key).or_default().push(Commit { version, completed: None });
+        self.commits.entry(key).or_default().push(Commit {
+            version,
+            completed: None,
+            orphaned: false,
+        });
         version
     }
 
