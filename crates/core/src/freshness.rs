@@ -53,14 +53,10 @@ impl Demand {
     pub(crate) fn new(freshness: Freshness) -> Self {
         let none = u64::MAX;
         match freshness {
-            Freshness::Within(within) => Self {
-                within_ns: saturating_nanos(within),
-                cap_ns: none,
-            },
-            Freshness::Eventual { cap } => Self {
-                within_ns: none,
-                cap_ns: cap.map_or(none, saturating_nanos),
-            },
+            Freshness::Within(within) => Self { within_ns: saturating_nanos(within), cap_ns: none },
+            Freshness::Eventual { cap } => {
+                Self { within_ns: none, cap_ns: cap.map_or(none, saturating_nanos) }
+            }
         }
     }
 
@@ -80,17 +76,9 @@ mod tests {
     #[test]
     fn demands_combine_to_the_strictest() {
         let within = Demand::new(Freshness::Within(Duration::from_nanos(7)));
-        let capped = Demand::new(Freshness::Eventual {
-            cap: Some(Duration::from_nanos(3)),
-        });
+        let capped = Demand::new(Freshness::Eventual { cap: Some(Duration::from_nanos(3)) });
         let eventual = Demand::new(Freshness::Eventual { cap: None });
         assert_eq!(eventual.and(within), within);
-        assert_eq!(
-            capped.and(within),
-            Demand {
-                within_ns: 7,
-                cap_ns: 3
-            }
-        );
+        assert_eq!(capped.and(within), Demand { within_ns: 7, cap_ns: 3 });
     }
 }

@@ -10,6 +10,11 @@ mod target;
 mod time;
 pub mod transport;
 
+pub use cache::{
+    Cache, CacheBuilder, CacheKey, CacheValue, Cause, ConfigError, Event, EventStream, Fill,
+    InvalidateGuard, LoadContext, LoadError, LoadErrorKind, Loaded, Lookup, Stats,
+    without_dependencies, without_dependencies_sync,
+};
 pub use freshness::Freshness;
 pub use node_id::NodeId;
 pub use receipt::{NotPublished, Receipt};

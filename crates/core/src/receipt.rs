@@ -36,15 +36,11 @@ impl Receipt {
     }
 
     pub(crate) fn new(ticket: Ticket) -> Self {
-        Self {
-            tickets: Tickets::One(ticket),
-        }
+        Self { tickets: Tickets::One(ticket) }
     }
 
     pub(crate) fn join(tickets: Vec<Ticket>) -> Self {
-        Self {
-            tickets: Tickets::Many(tickets),
-        }
+        Self { tickets: Tickets::Many(tickets) }
     }
 
     /// Waits until the broker has accepted the invalidation; it is then *completed*.

@@ -68,10 +68,7 @@ impl TokioRuntime {
     /// Like [`new`](Self::new); with `strict_suspend` every hit reads a clock that counts suspended time,
     /// which costs about 20 ns more.
     pub fn with_strict_suspend(strict_suspend: bool) -> Self {
-        let runtime = Self {
-            coarse_offset_ns: AtomicU64::new(0),
-            strict_suspend,
-        };
+        let runtime = Self { coarse_offset_ns: AtomicU64::new(0), strict_suspend };
         runtime.resynchronize();
         runtime
     }

@@ -12,7 +12,5 @@ pub(crate) use shuttle::{sync, thread_local};
 /// Locks a mutex, also after a panic of another holder: every critical section of this crate leaves its
 /// data valid at each step, so a poisoned lock says nothing.
 pub(crate) fn lock<T>(mutex: &sync::Mutex<T>) -> sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

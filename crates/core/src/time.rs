@@ -51,12 +51,7 @@ pub(crate) fn saturating_nanos(duration: Duration) -> u64 {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06}s",
-            self.0 / 1_000_000_000,
-            self.0 % 1_000_000_000 / 1_000
-        )
+        write!(f, "{}.{:06}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000)
     }
 }
 
@@ -67,15 +62,10 @@ mod tests {
     #[test]
     fn arithmetic_saturates() {
         assert_eq!(Timestamp::MAX.after(Duration::MAX), Timestamp::MAX);
-        assert_eq!(
-            Timestamp::ZERO.before(Duration::from_secs(1)),
-            Timestamp::ZERO
-        );
+        assert_eq!(Timestamp::ZERO.before(Duration::from_secs(1)), Timestamp::ZERO);
         assert_eq!(Timestamp::ZERO.since(Timestamp::MAX), Duration::ZERO);
         assert_eq!(
-            Timestamp::from_nanos(5)
-                .after(Duration::from_nanos(2))
-                .since(Timestamp::from_nanos(4)),
+            Timestamp::from_nanos(5).after(Duration::from_nanos(2)).since(Timestamp::from_nanos(4)),
             Duration::from_nanos(3)
         );
     }

@@ -116,9 +116,7 @@ impl SequencerId {
     /// An identity from the broker's own bytes, cut off after [`MAX_LEN`](Self::MAX_LEN).
     pub fn new(identity: impl AsRef<[u8]>) -> Self {
         let bytes = identity.as_ref();
-        Self(Bytes::copy_from_slice(
-            &bytes[..bytes.len().min(Self::MAX_LEN)],
-        ))
+        Self(Bytes::copy_from_slice(&bytes[..bytes.len().min(Self::MAX_LEN)]))
     }
 
     /// The bytes.
@@ -152,11 +150,7 @@ impl Capabilities {
 
     /// Capabilities of a transport with frames of up to 1 MiB and without native fences.
     pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            max_frame_bytes: 1 << 20,
-            native_fences: false,
-        }
+        Self { name, max_frame_bytes: 1 << 20, native_fences: false }
     }
 
     /// Sets the largest frame, in bytes.
@@ -214,12 +208,7 @@ pub enum TransportErrorKind {
 impl TransportErrorKind {
     /// An error of this kind. The message must not contain a secret.
     pub fn error(self, message: impl Into<Cow<'static, str>>) -> TransportError {
-        TransportError {
-            kind: self,
-            message: message.into(),
-            retry_after: None,
-            source: None,
-        }
+        TransportError { kind: self, message: message.into(), retry_after: None, source: None }
     }
 }
 
@@ -231,10 +220,7 @@ impl TransportError {
 
     /// Whether trying the same again later can help, perhaps after an operator did something.
     pub fn can_retry(&self) -> bool {
-        !matches!(
-            self.kind,
-            TransportErrorKind::Rejected | TransportErrorKind::Closed
-        )
+        !matches!(self.kind, TransportErrorKind::Rejected | TransportErrorKind::Closed)
     }
 
     /// How long the broker asked us to wait before the next try.
@@ -269,8 +255,6 @@ impl fmt::Display for TransportError {
 
 impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }

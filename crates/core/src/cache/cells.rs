@@ -167,9 +167,7 @@ impl CellTable {
         }
         if shard.cells.len() >= shard.sweep_at {
             shard.free_unheld();
-            shard.sweep_at = (shard.cells.len() * 2)
-                .max(MIN_SWEEP)
-                .min(self.max_per_shard);
+            shard.sweep_at = (shard.cells.len() * 2).max(MIN_SWEEP).min(self.max_per_shard);
         }
         let shared = self.shared_cell(id);
         if shard.cells.len() >= self.max_per_shard {
@@ -197,10 +195,7 @@ impl CellTable {
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| lock(shard).cells.len())
-            .sum()
+        self.shards.iter().map(|shard| lock(shard).cells.len()).sum()
     }
 }
 
@@ -238,10 +233,7 @@ mod tests {
     fn a_full_table_shares_cells() {
         let table = CellTable::with_capacity(1, 1, 4, 2);
         let tags: Vec<String> = (0..20).map(|n| format!("tag {n}")).collect();
-        let held: Vec<_> = tags
-            .iter()
-            .map(|tag| table.tag(table.tag_id(tag)))
-            .collect();
+        let held: Vec<_> = tags.iter().map(|tag| table.tag(table.tag_id(tag))).collect();
         assert_eq!(table.len(), 4);
         for (n, tag) in tags.iter().enumerate() {
             let tick = n as u64 + 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cells::CellTable;
+use super::cells::{CellTable, Dependency};
 use super::mutation::{self, Mutation};
 use super::uplink::Uplink;
 use super::waits::WaitGraph;
@@ -85,9 +85,7 @@ pub(crate) struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("proof", &self.proof)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("proof", &self.proof).finish_non_exhaustive()
     }
 }
 
@@ -125,6 +123,13 @@ impl Shared {
         }
     }
 
+    /// What a load that began at `tick` takes on by naming a tag, now or at any time.
+    pub(crate) fn tag_dependency(&self, tag: &str, tick: u64) -> Dependency {
+        let cell = self.cells.tag(self.cells.tag_id(tag));
+        let seen = if mutation::active(Mutation::LateTagNotChecked) { cell.tick() } else { tick };
+        Dependency { cell, seen }
+    }
+
     /// Invalidates a tag here.
     pub(crate) fn apply_tag(&self, tag: &str) {
         let tick = self.next_tick();
@@ -140,8 +145,7 @@ impl Shared {
 
     /// Notes that entries may have died without having been removed.
     pub(crate) fn note_deaths(&self) {
-        self.deaths
-            .fetch_add(1, std::sync::atomic::Ordering::Release);
+        self.deaths.fetch_add(1, std::sync::atomic::Ordering::Release);
     }
 
     fn caches(&self) -> Vec<Arc<dyn AnyCache>> {
@@ -163,16 +167,17 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// The same proofs for a read that began at another time.
+    pub(crate) fn with_now(self, now: Timestamp) -> Self {
+        Self { now, ..self }
+    }
+
     /// Whether a read that began at this moment may be answered with a value of this as-of.
     pub(crate) fn accepts(&self, as_of: u64, demand: Demand) -> bool {
         let now = self.now.as_nanos();
         now <= self.horizon.max(as_of).saturating_add(demand.within_ns)
             && (demand.cap_ns == u64::MAX
-                || now
-                    <= self
-                        .connected_until
-                        .max(as_of)
-                        .saturating_add(demand.cap_ns))
+                || now <= self.connected_until.max(as_of).saturating_add(demand.cap_ns))
     }
 }
 
@@ -298,11 +303,7 @@ impl Domain {
     /// Moves the horizon; it never goes back. To be called once everything that the broker accepted before
     /// that moment has been applied.
     pub(crate) fn advance_horizon(&self, to: Timestamp) {
-        self.shared
-            .proof
-            .0
-            .horizon
-            .fetch_max(to.as_nanos(), Ordering::AcqRel);
+        self.shared.proof.0.horizon.fetch_max(to.as_nanos(), Ordering::AcqRel);
     }
 
     /// The latest moment for which it is proven that everything was applied.
@@ -312,11 +313,7 @@ impl Domain {
 
     /// Notes that the node was connected at this moment, for [`Freshness::Eventual`] with a cap.
     pub(crate) fn advance_connected(&self, to: Timestamp) {
-        self.shared
-            .proof
-            .0
-            .connected_until
-            .fetch_max(to.as_nanos(), Ordering::AcqRel);
+        self.shared.proof.0.connected_until.fetch_max(to.as_nanos(), Ordering::AcqRel);
     }
 
     /// Whether anything is served from the caches at all. What was cached before is not served afterwards
@@ -327,11 +324,7 @@ impl Domain {
             return;
         }
         *current = serving;
-        let as_of = if serving {
-            self.shared.runtime.now()
-        } else {
-            Timestamp::ZERO
-        };
+        let as_of = if serving { self.shared.runtime.now() } else { Timestamp::ZERO };
         self.raise_barrier(as_of, serving);
         drop(current);
         self.shared.note_deaths();
@@ -345,13 +338,8 @@ impl Domain {
         if caches.is_empty() {
             return;
         }
-        let next = self
-            .next_reclaim
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let deaths = self
-            .shared
-            .deaths
-            .load(std::sync::atomic::Ordering::Acquire);
+        let next = self.next_reclaim.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let deaths = self.shared.deaths.load(std::sync::atomic::Ordering::Acquire);
         caches[next % caches.len()].reclaim(deaths);
     }
 
@@ -364,10 +352,6 @@ impl Domain {
 
     /// How many reads all caches have answered, hits and misses.
     pub(crate) fn reads_total(&self) -> u64 {
-        self.shared
-            .caches()
-            .iter()
-            .map(|cache| cache.reads_total())
-            .sum()
+        self.shared.caches().iter().map(|cache| cache.reads_total()).sum()
     }
 }

@@ -1,7 +1,40 @@
 //! The local caches of a node.
 
-pub(crate) mod cells;
+mod builder;
+mod cells;
+mod context;
 pub(crate) mod domain;
-pub(crate) mod mutation;
+mod engine;
+mod entry;
+mod error;
+mod events;
+mod fill;
+mod flights;
+mod guard;
+mod handle;
+mod key;
+mod load;
+mod loaded;
+mod mutation;
+mod read;
+mod settings;
+mod stats;
+mod store;
 pub(crate) mod uplink;
-pub(crate) mod waits;
+mod waits;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use builder::CacheBuilder;
+pub use context::{LoadContext, without_dependencies, without_dependencies_sync};
+pub use error::{ConfigError, LoadError, LoadErrorKind};
+pub use events::{Cause, Event, EventStream};
+pub use fill::Fill;
+pub use guard::InvalidateGuard;
+pub use handle::{Cache, Lookup};
+pub use loaded::Loaded;
+pub use stats::Stats;
+pub use store::{CacheKey, CacheValue};

@@ -4,10 +4,7 @@
 
 /// One mistake in the cache's concurrent code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "model"),
-    expect(dead_code, reason = "switched on by model tests")
-)]
+#[cfg_attr(not(feature = "model"), expect(dead_code, reason = "switched on by model tests"))]
 pub(crate) enum Mutation {
     /// An invalidation leaves the loads of its key in flight alone.
     NoFillGuard,

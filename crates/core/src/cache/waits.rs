@@ -52,11 +52,14 @@ impl WaitGraph {
             }
         }
         edges.entry(waiter).or_default().push(load);
-        Some(Waiting {
-            graph: self,
-            waiter,
-            load,
-        })
+        Some(Waiting { graph: self, waiter, load })
+    }
+}
+
+#[cfg(test)]
+impl WaitGraph {
+    pub(crate) fn assert_empty(&self) {
+        assert_eq!(lock(&self.edges).len(), 0, "loads still wait");
     }
 }
 
