@@ -123,10 +123,13 @@ impl LoadContext {
     pub(crate) fn note_entry<V>(&self, entry: &Entry<V>, clear: &Arc<Cell>) {
         let mut collected = lock(&self.inner.collected);
         collected.as_of = collected.as_of.min(entry.as_of);
-        collected.add(Dependency { cell: Arc::clone(clear), seen: entry.tick });
+        let outer = mutation::active(Mutation::NestedTakesOuterTick);
+        let seen = |inner| if outer { self.inner.tick } else { inner };
+        collected.add(Dependency { cell: Arc::clone(clear), seen: seen(entry.tick) });
         if !mutation::active(Mutation::NestedTagsForgotten) {
             for dependency in entry.dependencies() {
-                collected.add(dependency.clone());
+                let Dependency { cell, seen: inner } = dependency.clone();
+                collected.add(Dependency { cell, seen: seen(inner) });
             }
         }
     }

@@ -14,6 +14,7 @@ use super::fill::Fill;
 use super::guard::InvalidateGuard;
 use super::load::BoxError;
 use super::loaded::Loaded;
+use super::many;
 use super::read::Step;
 use super::stats::Stats;
 use super::store::{CacheKey, CacheValue, Store};
@@ -148,6 +149,32 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
             Step::Unshared(unshared) => unshared.run(loader).await?,
         };
         Ok(entry.value)
+    }
+
+    /// The values of several keys, in their order; what is missing is loaded in one call.
+    ///
+    /// The loader gets the keys that nobody has or loads yet, and returns pairs; keys that it leaves out
+    /// are "not there". Tags named in its context belong to all that it returns. It is called again in
+    /// the rare case that another reader's load, which this call counted on, came to nothing.
+    ///
+    /// # Errors
+    /// The loader's error, that of a load that was joined, or the load time-out.
+    ///
+    /// # Cancel safety
+    /// Cancel safe, as [`get_or_load`](Self::get_or_load).
+    pub async fn get_many_or_load<F, Fut, I, L, E>(
+        &self,
+        keys: &[K],
+        loader: F,
+    ) -> Result<Vec<Option<V>>, LoadError>
+    where
+        F: FnMut(Vec<K>, LoadContext) -> Fut,
+        Fut: Future<Output = Result<I, E>>,
+        I: IntoIterator<Item = (K, L)>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        many::get_or_load(&self.store, keys, loader).await
     }
 
     /// Begins to fill a key with a value that will be read outside of a loader. Call it before reading.

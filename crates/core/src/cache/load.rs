@@ -43,17 +43,6 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         key: &K,
         read: &Read,
         stripe: &mut Stripe<K, V>,
-    ) -> Option<Self> {
-        let load = store.shared.waits.next_load();
-        Self::register_as(store, key, read, stripe, load)
-    }
-
-    /// [`register`](Self::register) for one of several keys that are loaded together.
-    pub(crate) fn register_as(
-        store: &Arc<Store<K, V>>,
-        key: &K,
-        read: &Read,
-        stripe: &mut Stripe<K, V>,
         load: LoadId,
     ) -> Option<Self> {
         let (outcome, receiver) = watch::channel(None);
@@ -90,8 +79,14 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         &self.key
     }
 
-    pub(crate) fn tick(&self) -> u64 {
-        self.tick
+    pub(crate) fn running(&self) -> Running {
+        Running {
+            load: self.load,
+            tick: self.tick,
+            start: self.start,
+            demand: self.demand,
+            parent: self.parent.clone(),
+        }
     }
 
     /// Runs the loader and ends the flight.
@@ -107,14 +102,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             Err(error) => return self.fail(error),
         };
         let store = Arc::clone(&self.store);
-        let running = Running {
-            load: self.load,
-            tick: self.tick,
-            start: self.start,
-            demand: self.demand,
-            parent: self.parent.clone(),
-        };
-        let (context, result) = running.run(&store, loader).await;
+        let (context, result) = self.running().run(&store, loader).await;
         drop(permit);
         match result {
             Ok(loaded) => Ok(self.succeed(loaded, &context)),
@@ -224,21 +212,44 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let store = &self.store;
-        store.counters.unshared_loads.add(1);
-        // What is in flight may be older than what this load will hand out.
-        store.supersede(&self.key);
-        let running = Running::now(store, self.demand, self.parent.clone());
+        self.begin();
+        let running = self.running();
         let (tick, start) = (running.tick, running.start);
-        let (context, result) = running.run(store, loader).await;
-        let entry = store.entry(&self.key, result?, tick, start, &context);
+        let (context, result) = running.run(&self.store, loader).await;
+        Ok(self.succeed(result?, tick, start, &context))
+    }
+
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// What is in flight may be older than what this load will hand out, and is not to be stored after.
+    pub(crate) fn begin(&self) {
+        self.store.counters.unshared_loads.add(1);
+        self.store.supersede(&self.key);
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        Running::now(&self.store, self.demand, self.parent.clone())
+    }
+
+    /// Hands a result out without storing it.
+    pub(crate) fn succeed(
+        self,
+        loaded: Loaded<V>,
+        tick: u64,
+        start: Timestamp,
+        context: &LoadContext,
+    ) -> Entry<V> {
+        let store = &self.store;
+        let entry = store.entry(&self.key, loaded, tick, start, context);
         if let Some(parent) = self.parent.as_ref().filter(|parent| parent.tracked) {
             parent.context.note_entry(&entry, &store.clear);
         }
         let stripe = store.flights.lock(&self.key);
         store.remove_older(&self.key, start);
         drop(stripe);
-        Ok(entry)
+        entry
     }
 }
 
@@ -265,6 +276,11 @@ impl Running {
             demand,
             parent,
         }
+    }
+
+    /// One of two that are done together, as old as both.
+    pub(crate) fn older_of(self, other: Self) -> Self {
+        Self { tick: self.tick.min(other.tick), start: self.start.min(other.start), ..self }
     }
 
     /// Runs a loader inside its context, until it ends or the load time-out is over.

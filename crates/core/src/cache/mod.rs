@@ -15,6 +15,7 @@ mod handle;
 mod key;
 mod load;
 mod loaded;
+mod many;
 mod mutation;
 mod read;
 mod settings;
@@ -23,9 +24,11 @@ mod store;
 pub(crate) mod uplink;
 mod waits;
 
+#[cfg(all(test, feature = "model"))]
+mod model;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "model")))]
 mod tests;
 
 pub use builder::CacheBuilder;

@@ -34,6 +34,10 @@ pub(crate) enum Mutation {
     BarrierNotChecked,
     /// A nested read notes its key's cell after it has found the entry.
     NestedKeyNotedLate,
+    /// What a nested hit depends on counts as seen up to the outer load's start.
+    NestedTakesOuterTick,
+    /// The confirmation of a subscription leaves the loads in flight alone.
+    LoadsNotVoided,
 }
 
 /// Whether the running model test has switched this mistake on.

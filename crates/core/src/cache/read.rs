@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::trace;
@@ -32,9 +33,12 @@ pub(crate) struct Read {
     pub(crate) demand: Demand,
     /// The load that this read is part of.
     pub(crate) current: Option<Current>,
-    /// The key's cell, if the enclosing load depends on the key, and its tick from before.
-    key_cell: Option<(Arc<Cell>, u64)>,
-    began: Timestamp,
+    /// The key's cell, if the enclosing load depends on the key.
+    key_cell: Option<Arc<Cell>>,
+    /// When it first waited for a load.
+    began: Option<Timestamp>,
+    /// Whether waiting for a load would have closed a cycle.
+    cut: bool,
 }
 
 /// How a read goes on after it did not find its entry.
@@ -45,17 +49,20 @@ pub(crate) enum Step<K: CacheKey, V: CacheValue> {
 }
 
 /// What the key's flights hold in store for a reader.
-enum Entered<K: CacheKey, V: CacheValue> {
+pub(crate) enum Entered<K: CacheKey, V: CacheValue> {
     Found(Entry<V>),
     Lead(Lead<K, V>),
     Unshared,
-    /// Wait for this flight; take its result if `join`, else only its end.
-    Wait {
-        load: LoadId,
-        outcome: watch::Receiver<Outcome<V>>,
-        deadline: Timestamp,
-        join: bool,
-    },
+    Wait(Flying<V>),
+}
+
+/// A load in flight that a reader waits for.
+pub(crate) struct Flying<V> {
+    load: LoadId,
+    outcome: watch::Receiver<Outcome<V>>,
+    deadline: Timestamp,
+    /// Whether the reader may take its result, or only has to wait for its end.
+    join: bool,
 }
 
 impl Read {
@@ -77,14 +84,17 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             demand: self.settings.demand,
             current,
             key_cell: None,
-            began: Timestamp::ZERO,
+            began: None,
+            cut: false,
         };
         if let Some(current) = read.tracked() {
             let context = current.context.clone();
             let cell = self.key_cell(key);
             let seen = cell.tick();
-            context.note_key(Arc::clone(&cell), seen);
-            read.key_cell = Some((cell, seen));
+            if !mutation::active(Mutation::NestedKeyNotedLate) {
+                context.note_key(Arc::clone(&cell), seen);
+            }
+            read.key_cell = Some(cell);
             if !mutation::active(Mutation::NestedIgnoresOuterWithin) {
                 read.demand = read.demand.and(context.demand());
             }
@@ -119,6 +129,11 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     pub(crate) fn note_entry(&self, read: &Read, entry: &Entry<V>) {
         if let Some(current) = read.tracked() {
             current.context.note_entry(entry, &self.clear);
+            if let Some(cell) = &read.key_cell
+                && mutation::active(Mutation::NestedKeyNotedLate)
+            {
+                current.context.note_key(Arc::clone(cell), cell.tick());
+            }
         }
     }
 
@@ -127,12 +142,11 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         match self.look(key, read)? {
             (entry, Verdict::Serve) => Some(entry),
             (_, Verdict::Unproven) => {
-                let not_before = Self::proof_needed(&read.moment, read.demand)?;
+                let not_before = Self::proof_needed(read)?;
                 if !self.shared.uplink.prove(not_before).await {
                     return None;
                 }
-                // The horizon has moved; the read still began when it began.
-                read.moment = self.shared.moment().with_now(read.moment.now);
+                self.renew_proof(read);
                 let (entry, verdict) = self.find(key, &read.moment, read.demand)?;
                 if verdict != Verdict::Serve {
                     return None;
@@ -144,42 +158,70 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         }
     }
 
+    /// The horizon that serves this read at the least; `None` if it needs none.
+    pub(crate) fn proof_needed(read: &Read) -> Option<Timestamp> {
+        let within = Duration::from_nanos(read.demand.within_ns);
+        (read.demand.within_ns != u64::MAX).then(|| read.moment.now.before(within))
+    }
+
+    /// Notes that the horizon has moved; the read still began when it began.
+    pub(crate) fn renew_proof(&self, read: &mut Read) {
+        read.moment = self.shared.moment().with_now(read.moment.now);
+    }
+
     /// The second part: joins loads until one has an answer for this reader, or makes it load.
     pub(crate) async fn resolve(
         self: &Arc<Self>,
         key: &K,
         read: &mut Read,
     ) -> Result<Step<K, V>, LoadError> {
-        read.began = self.shared.runtime.now();
         for _ in 0..MAX_JOINS {
-            let (load, outcome, deadline, join) = match self.enter(key, read) {
+            let load = self.shared.waits.next_load();
+            let flying = match self.enter(key, read, load) {
                 Entered::Found(entry) => {
                     self.note_entry(read, &entry);
                     return Ok(Step::Found(entry));
                 }
                 Entered::Lead(lead) => return Ok(Step::Lead(lead)),
                 Entered::Unshared => break,
-                Entered::Wait { load, outcome, deadline, join } => (load, outcome, deadline, join),
+                Entered::Wait(flying) => flying,
             };
-            let Ok(_waiting) = self.wait_edge(read, load) else {
-                trace!(cache = %self.settings.name, "a cycle of loads was cut");
-                break;
-            };
-            match self.wait_for(key, load, outcome, deadline).await {
-                Some(Ok(entry)) if join && self.joinable(&entry, read) => {
-                    self.counters.joined_loads.add(1);
-                    self.note_entry(read, &entry);
-                    return Ok(Step::Found(entry));
-                }
-                Some(Err(error)) if join => return Err(error),
-                _ => {}
+            if let Some(entry) = self.take(key, read, flying).await? {
+                return Ok(Step::Found(entry));
             }
-            let waited = self.shared.runtime.now().since(read.began);
-            if waited >= self.settings.load_timeout {
-                return Err(LoadError::timed_out());
+            if read.cut {
+                break;
             }
         }
         Ok(Step::Unshared(Unshared::new(self, key, read)))
+    }
+
+    /// Waits for a load in flight and takes its result, if that is an answer for this reader.
+    pub(crate) async fn take(
+        &self,
+        key: &K,
+        read: &mut Read,
+        flying: Flying<V>,
+    ) -> Result<Option<Entry<V>>, LoadError> {
+        let began = *read.began.get_or_insert_with(|| self.shared.runtime.now());
+        let Ok(_waiting) = self.wait_edge(read, flying.load) else {
+            trace!(cache = %self.settings.name, "a cycle of loads was cut");
+            read.cut = true;
+            return Ok(None);
+        };
+        let join = flying.join;
+        match self.wait_for(key, flying).await {
+            Some(Ok(entry)) if join && self.joinable(&entry, read) => {
+                self.counters.joined_loads.add(1);
+                self.note_entry(read, &entry);
+                Ok(Some(entry))
+            }
+            Some(Err(error)) if join => Err(error),
+            _ if self.shared.runtime.now().since(began) >= self.settings.load_timeout => {
+                Err(LoadError::timed_out())
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Notes in the wait graph that the load around this read waits for another. An error if that one
@@ -218,7 +260,11 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Decides under the key's lock what a reader does.
-    fn enter(self: &Arc<Self>, key: &K, read: &Read) -> Entered<K, V> {
+    /// `load` is the name of the load that this reader would begin.
+    pub(crate) fn enter(self: &Arc<Self>, key: &K, read: &Read, load: LoadId) -> Entered<K, V> {
+        if read.cut {
+            return Entered::Unshared;
+        }
         let mut stripe = self.flights.lock(key);
         let is_nested = read.current.is_some();
         let loads = stripe.get(key).into_iter().flatten();
@@ -235,29 +281,24 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
                 // The permit it waits for may be held by the load around this read.
                 return Entered::Unshared;
             }
-            return Entered::Wait {
+            return Entered::Wait(Flying {
                 load: flight.load,
                 outcome: (*outcome).clone(),
                 deadline: flight.deadline,
                 join,
-            };
+            });
         }
         // Another load may have ended since the key was looked up.
         if let Some((entry, Verdict::Serve)) = self.find(key, &read.moment, read.demand) {
             return Entered::Found(entry);
         }
-        let lead = Lead::register(self, key, read, &mut stripe);
+        let lead = Lead::register(self, key, read, &mut stripe, load);
         lead.map_or(Entered::Unshared, Entered::Lead)
     }
 
     /// Waits for a load's end. `None`: it was abandoned, or it is overdue and no longer in the way.
-    async fn wait_for(
-        &self,
-        key: &K,
-        load: LoadId,
-        mut outcome: watch::Receiver<Outcome<V>>,
-        mut deadline: Timestamp,
-    ) -> Outcome<V> {
+    async fn wait_for(&self, key: &K, flying: Flying<V>) -> Outcome<V> {
+        let Flying { load, mut outcome, mut deadline, .. } = flying;
         let ended = async {
             let ended = outcome.wait_for(Option::is_some).await;
             ended.ok().and_then(|outcome| outcome.clone())

@@ -332,7 +332,9 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
     }
 
     fn void_loads(&self) {
-        self.flights.void_all();
+        if !mutation::active(Mutation::LoadsNotVoided) {
+            self.flights.void_all();
+        }
     }
 
     fn reclaim(&self, deaths: u64) {
@@ -361,13 +363,5 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
 
     fn reads_total(&self) -> u64 {
         self.counters.reads_total()
-    }
-}
-
-impl<K, V> Store<K, V> {
-    /// How long before `moment` the horizon may be for a proof to serve this demand.
-    pub(crate) fn proof_needed(moment: &Moment, demand: Demand) -> Option<Timestamp> {
-        let within = Duration::from_nanos(demand.within_ns);
-        (demand.within_ns != u64::MAX).then(|| moment.now.before(within))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::builder::CacheBuilder;
+use super::cells::CellTable;
 use super::domain::Domain;
 use super::store::{CacheKey, CacheValue};
 use super::uplink::Uplink;
@@ -125,12 +126,17 @@ impl TestNode {
     }
 
     pub(crate) fn with(freshness: Freshness) -> Self {
+        Self::with_cells(freshness, CellTable::new(1))
+    }
+
+    pub(crate) fn with_cells(freshness: Freshness, cells: CellTable) -> Self {
         let runtime = ManualRuntime::new();
         let uplink = Arc::new(FakeUplink::default());
-        let domain = Domain::new(
+        let domain = Domain::with_cells(
             Arc::clone(&runtime) as Arc<dyn Runtime>,
             Arc::clone(&uplink) as Arc<dyn Uplink>,
             freshness,
+            cells,
         );
         uplink.domain.set(Arc::downgrade(&domain)).unwrap();
         Self { runtime, uplink, domain }
@@ -142,6 +148,10 @@ impl TestNode {
 
     pub(crate) fn advance(&self, by: Duration) {
         self.runtime.advance(by);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.runtime.now()
     }
 
     /// Proves that everything up to now was applied.
