@@ -1,6 +1,7 @@
 //! Coherent in-memory caches for many server instances.
 
 mod cache;
+mod freshness;
 mod node_id;
 mod protocol;
 mod receipt;
@@ -10,8 +11,14 @@ mod target;
 mod time;
 pub mod transport;
 
+pub use cache::{
+    Cache, CacheBuilder, CacheKey, CacheValue, Cause, ConfigError, Event, EventStream, Fill,
+    InvalidateGuard, LoadContext, LoadError, LoadErrorKind, Loaded, Lookup, Stats,
+    without_dependencies, without_dependencies_sync,
+};
+pub use freshness::Freshness;
 pub use node_id::NodeId;
-pub use protocol::{Authentication, KeyId};
+pub use protocol::{Authentication, Counters, KeyId, Reason, State, Status, Warning};
 pub use receipt::{NotPublished, Receipt};
 pub use runtime::{Runtime, TokioRuntime};
 pub use time::Timestamp;

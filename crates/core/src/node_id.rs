@@ -1,8 +1,8 @@
-//! The identity of one participant.
+//! The identity of a node.
 
 use std::fmt;
 
-/// The identity of a node: random, made anew at every start, so that a restarted process is a new node.
+/// Identifies one node: drawn at random at every start, so that a restarted process is a new node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 16]);
 
@@ -12,7 +12,7 @@ impl NodeId {
         Self(bytes)
     }
 
-    /// The bytes, as they stand on the wire.
+    /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -20,12 +20,30 @@ impl NodeId {
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        for byte in self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NodeId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_shown_in_hex() {
+        let mut bytes = [0; 16];
+        bytes[0] = 0xab;
+        bytes[15] = 1;
+        let id = NodeId::from_bytes(bytes);
+        assert_eq!(id.to_string(), "ab000000000000000000000000000001");
+        assert_eq!(id.as_bytes(), &bytes);
     }
 }

@@ -1,0 +1,162 @@
+//! The key guard: which loads and fills of a key are in flight, and which of them may still be stored.
+//!
+//! An invalidation and a fill of one key take the same lock, so either the fill finds itself voided, or
+//! the invalidation finds the filled entry and removes it. Hits take no lock of this kind.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use foldhash::quality::FixedState;
+use tokio::sync::watch;
+
+use super::entry::Entry;
+use super::error::LoadError;
+use super::waits::LoadId;
+use crate::shim::sync::{Mutex, MutexGuard};
+use crate::time::Timestamp;
+
+/// Ways in which the table is locked. A simulated lock costs far more than a real one.
+const STRIPES: usize = if cfg!(feature = "model") { 1 } else { 64 };
+
+/// What a load ended with; nothing while it runs.
+pub(crate) type Outcome<V> = Option<Result<Entry<V>, LoadError>>;
+
+/// Why a flight will not be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Void {
+    /// It will, as far as its key goes.
+    No,
+    /// Its key was invalidated after it began.
+    Invalidated,
+    /// A newer load or fill of its key began.
+    Superseded,
+    /// That newer one was stored: what is in the cache is newer than this flight.
+    Overtaken,
+}
+
+/// One load or fill in flight.
+#[derive(Debug)]
+pub(crate) struct Flight<V> {
+    pub(crate) load: LoadId,
+    /// The tick noted before it began.
+    pub(crate) tick: u64,
+    pub(crate) start: Timestamp,
+    pub(crate) void: Void,
+    /// Whether it waits for its turn and has not begun to load.
+    pub(crate) queued: bool,
+    /// From then on its joiners need not wait for it.
+    pub(crate) deadline: Timestamp,
+    /// How to wait for it; fills from outside cannot be joined.
+    pub(crate) outcome: Option<watch::Receiver<Outcome<V>>>,
+}
+
+/// The flights of the keys of one stripe, oldest first.
+pub(crate) type Stripe<K, V> = HashMap<K, Vec<Flight<V>>, FixedState>;
+
+/// All flights of a cache.
+#[derive(Debug)]
+pub(crate) struct Flights<K, V> {
+    stripes: Box<[Mutex<Stripe<K, V>>]>,
+    hasher: FixedState,
+    in_flight: AtomicUsize,
+    limit: usize,
+}
+
+impl<K: Hash + Eq + Clone, V> Flights<K, V> {
+    pub(crate) fn new(seed: u64, limit: usize) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        let stripe = || Mutex::new(HashMap::with_hasher(hasher.clone()));
+        Self {
+            stripes: (0..STRIPES).map(|_| stripe()).collect(),
+            hasher,
+            in_flight: AtomicUsize::new(0),
+            limit,
+        }
+    }
+
+    /// Locks the stripe of a key.
+    pub(crate) fn lock(&self, key: &K) -> MutexGuard<'_, Stripe<K, V>> {
+        let hash = self.hasher.hash_one(key);
+        crate::shim::lock(&self.stripes[(hash >> 32) as usize % STRIPES])
+    }
+
+    /// Adds a flight and voids the older ones of its key. `false`, and nothing is added, if too many are in
+    /// flight.
+    pub(crate) fn add(&self, stripe: &mut Stripe<K, V>, key: &K, flight: Flight<V>) -> bool {
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limit {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        supersede(stripe, key);
+        match stripe.get_mut(key) {
+            Some(flights) => flights.push(flight),
+            None => {
+                stripe.insert(key.clone(), vec![flight]);
+            }
+        }
+        true
+    }
+
+    /// Takes a flight out.
+    pub(crate) fn remove(
+        &self,
+        stripe: &mut Stripe<K, V>,
+        key: &K,
+        load: LoadId,
+    ) -> Option<Flight<V>> {
+        let flights = stripe.get_mut(key)?;
+        let place = flights.iter().position(|flight| flight.load == load)?;
+        let flight = flights.remove(place);
+        if flights.is_empty() {
+            stripe.remove(key);
+        }
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        Some(flight)
+    }
+
+    /// Voids everything in flight.
+    pub(crate) fn void_all(&self) {
+        for stripe in &self.stripes {
+            let mut stripe = crate::shim::lock(stripe);
+            #[expect(clippy::iter_over_hash_type, reason = "all are treated alike")]
+            for flights in stripe.values_mut() {
+                invalidate(flights);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+/// Voids the flights of a key for an invalidation.
+pub(crate) fn invalidate<V>(flights: &mut [Flight<V>]) {
+    for flight in flights {
+        if flight.void == Void::No {
+            flight.void = Void::Invalidated;
+        }
+    }
+}
+
+/// Notes that the newest flight of a key was stored.
+pub(crate) fn overtake<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
+    for flight in stripe.get_mut(key).into_iter().flatten() {
+        flight.void = Void::Overtaken;
+    }
+}
+
+/// Voids the flights of a key for a newer one.
+pub(crate) fn supersede<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
+    use super::mutation::{Mutation, active};
+    if active(Mutation::NewerLoadDoesNotVoidOlder) {
+        return;
+    }
+    for flight in stripe.get_mut(key).into_iter().flatten() {
+        if flight.void != Void::Overtaken {
+            flight.void = Void::Superseded;
+        }
+    }
+}

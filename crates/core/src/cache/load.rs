@@ -1,0 +1,328 @@
+//! Running a loader: as the one that loads for all readers of a key, or for oneself alone.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tracing::debug;
+
+use super::context::{Current, LoadContext};
+use super::entry::Entry;
+use super::error::{LoadError, LoadErrorKind};
+use super::flights::{Flight, Outcome, Stripe, Void};
+use super::loaded::Loaded;
+use super::read::Read;
+use super::store::{CacheKey, CacheValue, Store};
+use super::waits::LoadId;
+use crate::freshness::Demand;
+use crate::time::Timestamp;
+
+/// Any error of a loader.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The right and duty to load a key for all its readers.
+///
+/// Dropped before its end, for whatever reason, it leaves the key to the next reader.
+pub(crate) struct Lead<K: CacheKey, V: CacheValue> {
+    pub(crate) store: Arc<Store<K, V>>,
+    key: K,
+    load: LoadId,
+    tick: u64,
+    start: Timestamp,
+    demand: Demand,
+    parent: Option<Current>,
+    outcome: watch::Sender<Outcome<V>>,
+    settled: bool,
+}
+
+impl<K: CacheKey, V: CacheValue> Lead<K, V> {
+    /// Begins a load under the key's lock. `None` if too many are in flight.
+    pub(crate) fn register(
+        store: &Arc<Store<K, V>>,
+        key: &K,
+        read: &Read,
+        stripe: &mut Stripe<K, V>,
+        load: LoadId,
+    ) -> Option<Self> {
+        let (outcome, receiver) = watch::channel(None);
+        let shared = &store.shared;
+        // The moment before the tick: what is applied in between only makes the load look older.
+        let start = shared.runtime.now();
+        let tick = shared.tick();
+        let flight = Flight {
+            load,
+            tick,
+            start,
+            void: Void::No,
+            queued: read.current.is_none() && store.permits.is_some(),
+            deadline: start.after(store.settings.load_timeout),
+            outcome: Some(receiver),
+        };
+        if !store.flights.add(stripe, key, flight) {
+            return None;
+        }
+        Some(Self {
+            store: Arc::clone(store),
+            key: key.clone(),
+            load,
+            tick,
+            start,
+            demand: read.demand,
+            parent: read.current.clone(),
+            outcome,
+            settled: false,
+        })
+    }
+
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        Running {
+            load: self.load,
+            tick: self.tick,
+            start: self.start,
+            demand: self.demand,
+            parent: self.parent.clone(),
+        }
+    }
+
+    /// Runs the loader and ends the flight.
+    pub(crate) async fn run<F, Fut, L, E>(mut self, loader: F) -> Result<Entry<V>, LoadError>
+    where
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = Result<L, E>>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let permit = match self.permit().await {
+            Ok(permit) => permit,
+            Err(error) => return self.fail(error),
+        };
+        let store = Arc::clone(&self.store);
+        let (context, result) = self.running().run(&store, loader).await;
+        drop(permit);
+        match result {
+            Ok(loaded) => Ok(self.succeed(loaded, &context)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Waits for the turn to load, where the cache limits that. A nested load runs under the permit of the
+    /// load around it.
+    pub(crate) async fn permit(&mut self) -> Result<Option<OwnedSemaphorePermit>, LoadError> {
+        let Some(permits) = self.store.permits.clone().filter(|_| self.parent.is_none()) else {
+            return Ok(None);
+        };
+        let deadline = self.start.after(self.store.settings.load_timeout);
+        let permit = tokio::select! {
+            biased;
+            permit = permits.acquire_owned() => permit.ok(),
+            () = self.store.shared.runtime.sleep_until(deadline) => {
+                return Err(LoadError::timed_out());
+            }
+        };
+        self.begin_again();
+        Ok(permit)
+    }
+
+    /// Notes that the load begins only now: what was invalidated while it waited does not concern it.
+    pub(crate) fn begin_again(&mut self) {
+        let mut stripe = self.store.flights.lock(&self.key);
+        let flights = stripe.get_mut(&self.key);
+        let Some(flight) = flights.into_iter().flatten().find(|flight| flight.load == self.load)
+        else {
+            return;
+        };
+        let shared = &self.store.shared;
+        self.start = shared.runtime.now();
+        self.tick = shared.tick();
+        flight.start = self.start;
+        flight.tick = self.tick;
+        flight.deadline = self.start.after(self.store.settings.load_timeout);
+        flight.queued = false;
+        if flight.void == Void::Invalidated {
+            flight.void = Void::No;
+        }
+    }
+
+    /// Ends the flight with what was loaded.
+    pub(crate) fn succeed(mut self, loaded: Loaded<V>, context: &LoadContext) -> Entry<V> {
+        let entry = self.store.entry(&self.key, loaded, self.tick, self.start, context);
+        if let Some(parent) = self.parent.as_ref().filter(|parent| parent.tracked) {
+            parent.context.note_entry(&entry, &self.store.clear);
+        }
+        self.settled = true;
+        self.store.settle(&self.key, self.load, self.start, entry.clone());
+        // Only now: who is woken finds the entry, and no flight of it any more.
+        self.outcome.send_replace(Some(Ok(entry.clone())));
+        entry
+    }
+
+    /// Ends the flight without a value. An entry from before stays as it was.
+    pub(crate) fn fail<T>(mut self, error: LoadError) -> Result<T, LoadError> {
+        self.withdraw();
+        // A load that ran out of time says nothing about the next one: its joiners try by themselves.
+        if error.kind() != LoadErrorKind::TimedOut {
+            self.outcome.send_replace(Some(Err(error.clone())));
+        }
+        Err(error)
+    }
+
+    fn withdraw(&mut self) {
+        self.settled = true;
+        let mut stripe = self.store.flights.lock(&self.key);
+        self.store.flights.remove(&mut stripe, &self.key, self.load);
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> Drop for Lead<K, V> {
+    fn drop(&mut self) {
+        if !self.settled {
+            debug!(cache = %self.store.settings.name, "a load was abandoned");
+            self.withdraw();
+        }
+    }
+}
+
+/// A load that nobody joins and that is not stored.
+pub(crate) struct Unshared<K: CacheKey, V: CacheValue> {
+    store: Arc<Store<K, V>>,
+    key: K,
+    demand: Demand,
+    parent: Option<Current>,
+}
+
+impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
+    pub(crate) fn new(store: &Arc<Store<K, V>>, key: &K, read: &Read) -> Self {
+        Self {
+            store: Arc::clone(store),
+            key: key.clone(),
+            demand: read.demand,
+            parent: read.current.clone(),
+        }
+    }
+
+    pub(crate) async fn run<F, Fut, L, E>(self, loader: F) -> Result<Entry<V>, LoadError>
+    where
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = Result<L, E>>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        self.begin();
+        let running = self.running();
+        let (tick, start) = (running.tick, running.start);
+        let (context, result) = running.run(&self.store, loader).await;
+        Ok(self.succeed(result?, tick, start, &context))
+    }
+
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// What is in flight may be older than what this load will hand out, and is not to be stored after.
+    pub(crate) fn begin(&self) {
+        self.store.counters.unshared_loads.add(1);
+        self.store.supersede(&self.key);
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        Running::now(&self.store, self.demand, self.parent.clone())
+    }
+
+    /// Hands a result out without storing it.
+    pub(crate) fn succeed(
+        self,
+        loaded: Loaded<V>,
+        tick: u64,
+        start: Timestamp,
+        context: &LoadContext,
+    ) -> Entry<V> {
+        let store = &self.store;
+        let entry = store.entry(&self.key, loaded, tick, start, context);
+        if let Some(parent) = self.parent.as_ref().filter(|parent| parent.tracked) {
+            parent.context.note_entry(&entry, &store.clear);
+        }
+        let stripe = store.flights.lock(&self.key);
+        store.remove_older(&self.key, start);
+        drop(stripe);
+        entry
+    }
+}
+
+/// A loader at work.
+pub(crate) struct Running {
+    pub(crate) load: LoadId,
+    pub(crate) tick: u64,
+    pub(crate) start: Timestamp,
+    pub(crate) demand: Demand,
+    pub(crate) parent: Option<Current>,
+}
+
+impl Running {
+    /// A load that begins now.
+    pub(crate) fn now<K: CacheKey, V: CacheValue>(
+        store: &Store<K, V>,
+        demand: Demand,
+        parent: Option<Current>,
+    ) -> Self {
+        Self {
+            load: store.shared.waits.next_load(),
+            start: store.shared.runtime.now(),
+            tick: store.shared.tick(),
+            demand,
+            parent,
+        }
+    }
+
+    /// One of two that are done together, as old as both.
+    pub(crate) fn older_of(self, other: Self) -> Self {
+        Self { tick: self.tick.min(other.tick), start: self.start.min(other.start), ..self }
+    }
+
+    /// Runs a loader inside its context, until it ends or the load time-out is over.
+    pub(crate) async fn run<K, V, F, Fut, L, E, T>(
+        self,
+        store: &Store<K, V>,
+        loader: F,
+    ) -> (LoadContext, Result<T, LoadError>)
+    where
+        K: CacheKey,
+        V: CacheValue,
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = Result<L, E>>,
+        L: Into<T>,
+        E: Into<BoxError>,
+    {
+        let shared = &store.shared;
+        // Whoever waits for this load waits for the one around it too.
+        let _waiting = self
+            .parent
+            .as_ref()
+            .and_then(|parent| shared.waits.wait(parent.context.load(), self.load));
+        let context =
+            LoadContext::new(shared, self.load, self.tick, self.start, self.demand, self.parent);
+        store.counters.loads.add(1);
+        let given = context.clone();
+        let work = context.scope(async move { loader(given).await });
+        let deadline = self.start.after(store.settings.load_timeout);
+        let result = tokio::select! {
+            biased;
+            result = work => result.map(Into::into).map_err(|error| {
+                store.counters.failed_loads.add(1);
+                LoadError::failed(error.into())
+            }),
+            () = shared.runtime.sleep_until(deadline) => {
+                store.counters.timed_out_loads.add(1);
+                Err(LoadError::timed_out())
+            }
+        };
+        if let Err(error) = &result {
+            debug!(cache = %store.settings.name, kind = ?error.kind(), "a load failed");
+        }
+        (context, result)
+    }
+}

@@ -1,0 +1,72 @@
+//! What the node's driver does, beside reads and loads.
+
+use shuttle::future::block_on;
+
+use super::{KEY, LATER, OLD, WITHIN, World, assert_not_old, beside, load};
+use crate::cache::domain::Origin;
+use crate::cache::key;
+use crate::target::Target;
+
+/// The horizon vouches for an entry only after everything before it was applied.
+pub(super) fn hit_and_driver() {
+    let world = World::new();
+    let cache = world.cache("c");
+    block_on(load(&world, &cache));
+    world.commit();
+    world.node.advance(LATER);
+    let target = Target::Key {
+        cache: "c".into(),
+        schema: key::fingerprint::<u64>(""),
+        key: key::encode(&KEY).unwrap(),
+    };
+    beside(
+        &world,
+        move |world| {
+            world.node.domain.apply(&target, Origin::Unknown);
+            world.node.prove_now();
+        },
+        |_| assert_not_old(&cache),
+    );
+    assert_eq!(cache.get(&KEY), None);
+}
+
+pub(super) fn fill_and_barrier() {
+    let world = World::new();
+    let cache = world.cache("c");
+    let filled = cache.clone();
+    beside(
+        &world,
+        move |world| {
+            block_on(load(world, &filled));
+        },
+        |world| {
+            world.commit();
+            world.node.advance(WITHIN / 2);
+            world.node.domain.drop_before(world.node.now());
+            assert_not_old(&cache);
+        },
+    );
+    assert_not_old(&cache);
+}
+
+/// A load that began before the confirmation is not stored after it.
+pub(super) fn fill_and_confirmation() {
+    let world = World::new();
+    let cache = world.cache("c");
+    let filled = cache.clone();
+    let mut was_stored = false;
+    beside(
+        &world,
+        move |world| {
+            block_on(load(world, &filled));
+        },
+        |world| {
+            world.commit();
+            world.node.domain.void_loads();
+            was_stored = cache.get(&KEY) == Some(OLD);
+        },
+    );
+    if !was_stored {
+        assert_not_old(&cache);
+    }
+}

@@ -1,0 +1,190 @@
+//! Model tests: shuttle explores the interleavings of the cache's concurrent code.
+//!
+//! `cargo test -p unstale --features model --lib model`
+//!
+//! Every model holds as the code is; and each of the mistakes in [`Mutation`] makes the models fail that are
+//! listed for it, which shows that they look at what they are meant to look at.
+
+mod dependencies;
+mod driver;
+mod loads;
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shuttle::sync::atomic::{AtomicU64, Ordering};
+use shuttle::{Config, FailurePersistence, Runner, future, scheduler};
+
+use super::cells::CellTable;
+use super::handle::Cache;
+use super::mutation::{self, Mutation};
+use super::testing::{TestNode, WITHIN};
+use crate::freshness::Freshness;
+
+/// Random schedules that every model passes.
+const SCHEDULES: usize = 600;
+/// Random schedules within which a mistake must show.
+const MUTANT_SCHEDULES: usize = 20_000;
+const SEED: u64 = 0x5eed;
+
+type Model = (&'static str, fn());
+
+const MODELS: &[Model] = &[
+    ("fill and invalidation", loads::fill_and_invalidation),
+    ("fill and clear", loads::fill_and_clear),
+    ("newer fill", loads::newer_fill),
+    ("joiner and invalidation", loads::joiner_and_invalidation),
+    ("joiner and tag", loads::joiner_and_tag),
+    ("abandoned load", loads::abandoned_load),
+    ("joiner of an old answer", loads::joiner_of_an_old_answer),
+    ("late tag", dependencies::late_tag),
+    ("cell freed", dependencies::cell_freed),
+    ("nested tag", dependencies::nested_tag),
+    ("nested hit and tag", dependencies::nested_hit_and_tag),
+    ("nested key", dependencies::nested_key),
+    ("nested clear", dependencies::nested_clear),
+    ("outer within", dependencies::outer_within),
+    ("hit and driver", driver::hit_and_driver),
+    ("fill and barrier", driver::fill_and_barrier),
+    ("fill and confirmation", driver::fill_and_confirmation),
+];
+
+/// Which models notice which mistake.
+const MUTANTS: &[(Mutation, &[&str])] = &[
+    (Mutation::NoFillGuard, &["fill and invalidation", "joiner and invalidation"]),
+    (Mutation::FillVisibleBeforeCheck, &["fill and invalidation"]),
+    (Mutation::LateTagNotChecked, &["late tag"]),
+    (Mutation::TagWithoutCellForgotten, &["late tag"]),
+    (Mutation::JoinVoidedLoad, &["joiner and invalidation"]),
+    (Mutation::NewerLoadDoesNotVoidOlder, &["newer fill"]),
+    (Mutation::NestedTagsForgotten, &["nested tag", "nested hit and tag"]),
+    (Mutation::NestedTakesOuterTick, &["nested hit and tag", "nested clear"]),
+    (Mutation::NestedKeyNotedLate, &["nested key"]),
+    (Mutation::NestedIgnoresOuterWithin, &["outer within"]),
+    (Mutation::EntryBeforeHorizon, &["hit and driver"]),
+    (Mutation::CellFreedWithHolder, &["cell freed"]),
+    (Mutation::ClearNotChecked, &["fill and clear"]),
+    (Mutation::JoinerIgnoresAsOf, &["joiner of an old answer"]),
+    (Mutation::BarrierNotChecked, &["fill and barrier"]),
+    (Mutation::LoadsNotVoided, &["fill and confirmation"]),
+];
+
+#[test]
+fn every_model_holds() {
+    for (_, model) in MODELS {
+        check(*model, SCHEDULES);
+    }
+}
+
+#[test]
+fn every_mistake_is_noticed() {
+    let hook = std::panic::take_hook();
+    // The failures are wanted here: they need not be printed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut survivors = Vec::new();
+    for (mutation, models) in MUTANTS {
+        for name in *models {
+            let model = MODELS.iter().find(|model| model.0 == *name);
+            let Some((_, model)) = model else {
+                survivors.push(format!("{mutation:?}: there is no model {name:?}"));
+                continue;
+            };
+            let run = || check(*model, MUTANT_SCHEDULES);
+            let caught = catch_unwind(AssertUnwindSafe(|| mutation::with(Some(*mutation), run)));
+            mutation::with(None, || ());
+            if caught.is_ok() {
+                survivors.push(format!("{mutation:?} is not noticed by {name:?}"));
+            }
+        }
+    }
+    std::panic::set_hook(hook);
+    assert!(survivors.is_empty(), "{survivors:#?}");
+}
+
+fn check(model: fn(), schedules: usize) {
+    let mut config = Config::new();
+    config.failure_persistence = FailurePersistence::None;
+    config.stack_size = 1 << 18;
+    let random = scheduler::RandomScheduler::new_from_seed(SEED, schedules);
+    Runner::new(random, config).run(model);
+}
+
+/// A node and the row of a data source that its caches show.
+struct World {
+    node: TestNode,
+    version: AtomicU64,
+}
+
+/// The version before and after the one change that each model makes.
+const OLD: u64 = 1;
+const NEW: u64 = 2;
+const KEY: u64 = 7;
+
+impl World {
+    fn new() -> Arc<Self> {
+        // One of everything: what is not looked at need not be simulated.
+        let cells = CellTable::with_capacity(1, 1, 64, 1);
+        Arc::new(Self {
+            node: TestNode::with_cells(Freshness::Within(WITHIN), cells),
+            version: AtomicU64::new(OLD),
+        })
+    }
+
+    fn cache(&self, name: &str) -> Cache<u64, u64> {
+        self.node.cache(name).capacity(8).build().unwrap()
+    }
+
+    fn read_source(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
+    fn commit(&self) {
+        self.version.store(NEW, Ordering::SeqCst);
+    }
+}
+
+/// Loads the row through a cache.
+async fn load(world: &World, cache: &Cache<u64, u64>) -> u64 {
+    let loader = |_| async { Ok::<_, Infallible>(world.read_source()) };
+    cache.get_or_load(&KEY, loader).await.unwrap()
+}
+
+/// Loads the row through a cache, and names a tag after it was read.
+async fn load_tagged(world: &World, cache: &Cache<u64, u64>) -> u64 {
+    let loader = |cx: super::LoadContext| async move {
+        let version = world.read_source();
+        cx.tag("tag");
+        Ok::<_, Infallible>(version)
+    };
+    cache.get_or_load(&KEY, loader).await.unwrap()
+}
+
+/// Runs two things at the same time to their ends.
+fn beside(
+    world: &Arc<World>,
+    first: impl FnOnce(&World) + Send + 'static,
+    second: impl FnOnce(&World),
+) {
+    let other = Arc::clone(world);
+    let thread = shuttle::thread::spawn(move || first(&other));
+    second(world);
+    thread.join().unwrap();
+}
+
+/// What was superseded is not in the cache, now or at any time from here on.
+fn assert_not_old(cache: &Cache<u64, u64>) {
+    for _ in 0..3 {
+        assert_ne!(cache.get(&KEY), Some(OLD));
+    }
+}
+
+/// Lets other threads run until a condition holds.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        future::yield_now().await;
+    }
+}
+
+const LATER: Duration = Duration::from_secs(60);

@@ -1,0 +1,59 @@
+//! What a cache was configured to do, checked and in the form that its code wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::entry::Lifetime;
+use crate::freshness::{Demand, Freshness};
+
+/// Computes the weight of an entry.
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+
+pub(crate) struct Settings<K, V> {
+    pub(crate) name: Arc<str>,
+    /// By count, or by weight if there is a weigher.
+    pub(crate) capacity: u64,
+    pub(crate) expected_entries: usize,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) time_to_live: Option<Duration>,
+    pub(crate) absent_time_to_live: Option<Duration>,
+    /// `u64::MAX` for none.
+    pub(crate) idle_ns: u64,
+    pub(crate) jitter: f64,
+    pub(crate) freshness: Freshness,
+    pub(crate) demand: Demand,
+    pub(crate) load_timeout: Duration,
+    pub(crate) max_concurrent_loads: Option<usize>,
+    pub(crate) max_loads_in_flight: usize,
+    pub(crate) schema: u64,
+}
+
+impl<K, V> Settings<K, V> {
+    pub(crate) fn weight(&self, key: &K, value: Option<&V>) -> u32 {
+        let weight = match (&self.weigher, value) {
+            (Some(weigher), Some(value)) => weigher(key, value),
+            _ => 1,
+        };
+        // What weighs nothing would never be evicted.
+        u32::try_from(weight).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// How long an entry lives after the load began; `random` is at least 0 and less than 1.
+    pub(crate) fn time_to_live(
+        &self,
+        own: Option<Duration>,
+        is_absent: bool,
+        random: f64,
+    ) -> Option<Duration> {
+        let of_absent = self.absent_time_to_live.filter(|_| is_absent);
+        let whole = own.or(of_absent).or(self.time_to_live)?;
+        Some(whole.mul_f64(1.0 - self.jitter * random))
+    }
+}
+
+/// The lifetime of an entry counted from its as-of, which is `older` before the start of its load.
+pub(crate) fn lifetime(time_to_live: Option<Duration>, older: Duration) -> Lifetime {
+    time_to_live.map_or(Lifetime::UNLIMITED, |time_to_live| {
+        Lifetime::new(time_to_live.saturating_add(older))
+    })
+}

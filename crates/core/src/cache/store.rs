@@ -1,0 +1,367 @@
+//! One cache: looking up, filling through the guard, invalidating.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tracing::{debug, trace};
+
+use super::cells::{Cell, Dependency};
+use super::context::LoadContext;
+use super::domain::{AnyCache, Applied, Moment, Origin, Shared};
+use super::engine::{self, Engine, Evicted};
+use super::entry::{Entry, Extras, Verdict};
+use super::events::{Cause, Events};
+use super::flights::{self, Flights, Void};
+use super::key;
+use super::loaded::Loaded;
+use super::mutation::{self, Mutation};
+use super::settings::{self, Settings};
+use super::stats::Counters;
+use super::waits::LoadId;
+use crate::freshness::Demand;
+use crate::receipt::Receipt;
+use crate::shim::lock;
+use crate::shim::sync::Mutex;
+use crate::target::Target;
+use crate::time::Timestamp;
+
+/// Dead and expired entries are looked for at most this often: it means going through all entries.
+const RECLAIM_EVERY: Duration = Duration::from_secs(10);
+
+/// What a cache can use as a key.
+///
+/// Its `serde` form travels to the other nodes, where it is decoded and looked up: `Hash`, `Eq` and the
+/// serde form must agree on what is equal. Implemented for every type that has the bounds.
+pub trait CacheKey:
+    Serialize + DeserializeOwned + Hash + Eq + Clone + Send + Sync + 'static
+{
+}
+
+impl<K: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + Sync + 'static> CacheKey for K {}
+
+/// What a cache can hold. It is cloned for every hit: wrap what is expensive to clone in an `Arc`.
+/// Implemented for every type that has the bounds.
+pub trait CacheValue: Clone + Send + Sync + 'static {}
+
+impl<V: Clone + Send + Sync + 'static> CacheValue for V {}
+
+/// The state behind the handles of one cache.
+pub(crate) struct Store<K, V> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) settings: Settings<K, V>,
+    /// The cache's place among those of its node.
+    index: u64,
+    pub(crate) engine: Engine<K, V>,
+    /// The tick of the last clear.
+    pub(crate) clear: Arc<Cell>,
+    pub(crate) flights: Flights<K, V>,
+    pub(crate) permits: Option<Arc<Semaphore>>,
+    pub(crate) counters: Counters,
+    pub(crate) events: Events<K>,
+    random: Mutex<fastrand::Rng>,
+    /// [`Shared::note_deaths`] as of the last reclaiming.
+    reclaimed_deaths: AtomicU64,
+    /// When that was, in nanoseconds.
+    reclaimed_at: AtomicU64,
+}
+
+impl<K: CacheKey, V: CacheValue> Store<K, V> {
+    pub(crate) fn new(shared: Arc<Shared>, settings: Settings<K, V>, index: u64) -> Self {
+        let seed = shared.runtime.random_seed();
+        Self {
+            index,
+            engine: engine::new(settings.capacity, settings.expected_entries, seed),
+            // A load of a cache that has just been made cannot be older than it.
+            clear: Arc::new(Cell::new(0)),
+            flights: Flights::new(seed, settings.max_loads_in_flight),
+            permits: settings.max_concurrent_loads.map(|limit| Arc::new(Semaphore::new(limit))),
+            counters: Counters::default(),
+            events: Events::default(),
+            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            reclaimed_deaths: AtomicU64::new(0),
+            reclaimed_at: AtomicU64::new(0),
+            settings,
+            shared,
+        }
+    }
+
+    /// The cell by which other entries depend on a key of this cache.
+    pub(crate) fn key_cell(&self, key: &(impl Hash + ?Sized)) -> Arc<Cell> {
+        self.shared.cells.key(self.shared.cells.key_id(self.index, key))
+    }
+
+    /// The entry of a key and whether it may be served to a read that began at `moment`.
+    ///
+    /// The order is what makes a hit sound: clock and horizon were read by the caller, *then* the entry is
+    /// found, *then* its cells are compared. Whoever sees the horizon sees what was applied before it.
+    pub(crate) fn find<Q>(
+        &self,
+        key: &Q,
+        moment: &Moment,
+        demand: Demand,
+    ) -> Option<(Entry<V>, Verdict)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let entry = self.engine.get(key)?;
+        let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
+            self.judge(&entry, &self.shared.moment(), demand)
+        } else {
+            self.judge(&entry, moment, demand)
+        };
+        match verdict {
+            Verdict::Serve if self.settings.idle_ns != u64::MAX => {
+                entry.touch(moment.now.as_nanos());
+            }
+            Verdict::Dead | Verdict::Expired => self.reclaim_one(key),
+            Verdict::Serve | Verdict::Unproven => {}
+        }
+        Some((entry, verdict))
+    }
+
+    fn judge(&self, entry: &Entry<V>, moment: &Moment, demand: Demand) -> Verdict {
+        if !self.is_alive(entry) {
+            Verdict::Dead
+        } else if entry.is_expired(moment.now.as_nanos(), self.settings.idle_ns) {
+            Verdict::Expired
+        } else if moment.accepts(entry.as_of, demand) {
+            Verdict::Serve
+        } else {
+            Verdict::Unproven
+        }
+    }
+
+    /// Whether nothing was invalidated that the entry depends on; its key is not looked at.
+    pub(crate) fn is_alive(&self, entry: &Entry<V>) -> bool {
+        let cleared =
+            self.clear.tick() > entry.tick && !mutation::active(Mutation::ClearNotChecked);
+        !cleared && entry.as_of >= self.shared.barrier() && entry.dependencies_hold()
+    }
+
+    #[cold]
+    fn reclaim_one<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let now = self.shared.runtime.now().as_nanos();
+        let gone = |entry: &Entry<V>| {
+            !self.is_alive(entry) || entry.is_expired(now, self.settings.idle_ns)
+        };
+        if let Some((key, entry)) = self.engine.remove_if(key, gone) {
+            self.events.removed(&key, self.cause_of_death(&entry));
+        }
+    }
+
+    fn cause_of_death(&self, entry: &Entry<V>) -> Cause {
+        if self.is_alive(entry) { Cause::Expired } else { Cause::Dependency }
+    }
+
+    /// Makes the entry of what a load returned.
+    pub(crate) fn entry(
+        &self,
+        key: &K,
+        loaded: Loaded<V>,
+        tick: u64,
+        start: Timestamp,
+        context: &LoadContext,
+    ) -> Entry<V> {
+        let settings = &self.settings;
+        let (as_of, mut dependencies) = context.collected();
+        let as_of = as_of.min(start.as_nanos());
+        let tags = loaded.tags.iter();
+        dependencies.extend(tags.map(|tag| self.shared.tag_dependency(tag, tick)));
+        let random = if settings.jitter > 0.0 { lock(&self.random).f64() } else { 0.0 };
+        let time_to_live =
+            settings.time_to_live(loaded.time_to_live, loaded.value.is_none(), random);
+        let older = start.since(Timestamp::from_nanos(as_of));
+        let needs_extras =
+            !dependencies.is_empty() || loaded.pinned || settings.idle_ns != u64::MAX;
+        Entry {
+            weight: settings.weight(key, loaded.value.as_ref()),
+            value: loaded.value,
+            as_of,
+            tick,
+            lifetime: settings::lifetime(time_to_live, older),
+            extras: needs_extras.then(|| Arc::new(self.extras(dependencies, loaded.pinned))),
+        }
+    }
+
+    fn extras(&self, dependencies: Vec<Dependency>, pinned: bool) -> Extras {
+        Extras {
+            dependencies: dependencies.into_boxed_slice(),
+            last_access: AtomicU64::new(self.shared.runtime.now().as_nanos()),
+            pinned,
+        }
+    }
+
+    /// Ends a flight with a value: stores it unless something was invalidated since the flight began, or
+    /// a newer one has begun. Returns whether it was stored.
+    ///
+    /// A value that is not stored, but handed to the caller, takes an entry from before it away: a later
+    /// hit on that one would go back in time.
+    pub(crate) fn settle(&self, key: &K, load: LoadId, start: Timestamp, entry: Entry<V>) -> bool {
+        let mut evicted = Evicted::default();
+        let mut stripe = self.flights.lock(key);
+        let flight = self.flights.remove(&mut stripe, key, load);
+        let void = flight.map_or(Void::Invalidated, |flight| flight.void);
+        let insert = |evicted: &mut Evicted<K, V>| {
+            self.engine.insert_with_lifecycle(key.clone(), entry.clone(), evicted);
+        };
+        if mutation::active(Mutation::FillVisibleBeforeCheck) {
+            insert(&mut evicted);
+        }
+        let accepted = void == Void::No && self.is_alive(&entry);
+        if accepted {
+            insert(&mut evicted);
+            flights::overtake(&mut stripe, key);
+        } else if void != Void::Overtaken {
+            self.remove_older(key, start);
+        }
+        // What the capacity policy does not admit comes out again at once.
+        let own = evicted.0.iter().any(|(evicted, _)| evicted == key);
+        let admitted = !own || self.engine.contains_key(key);
+        drop(stripe);
+        if !accepted {
+            self.counters.refused_fills.add(1);
+            debug!(cache = %self.settings.name, ?void, "a fill was refused");
+        }
+        self.report_evicted(key, admitted, evicted);
+        accepted && admitted
+    }
+
+    /// Removes the entry of a key if its load began before `start`. The caller holds the key's stripe.
+    pub(crate) fn remove_older(&self, key: &K, start: Timestamp) {
+        let start = start.as_nanos();
+        self.engine.remove_if(key, |entry| entry.as_of <= start);
+    }
+
+    fn report_evicted(&self, inserted: &K, admitted: bool, evicted: Evicted<K, V>) {
+        for (key, _entry) in evicted.0 {
+            let cause = if admitted && key == *inserted {
+                Cause::Replaced
+            } else {
+                self.counters.evictions.add(1);
+                Cause::Capacity
+            };
+            self.events.removed(&key, cause);
+        }
+    }
+
+    /// Invalidates a key here.
+    pub(crate) fn apply(&self, key: &K, origin: Origin) {
+        let mut stripe = self.flights.lock(key);
+        let tick = self.shared.next_tick();
+        if !mutation::active(Mutation::NoFillGuard)
+            && let Some(flights) = stripe.get_mut(key)
+        {
+            trace!(cache = %self.settings.name, count = flights.len(), "loads were voided");
+            flights::invalidate(flights);
+        }
+        let removed = self.engine.remove(key);
+        // After the removal: a nested read that found the entry before it has its cell already.
+        let cells = &self.shared.cells;
+        cells.advance_key(cells.key_id(self.index, key), tick);
+        drop(stripe);
+        drop(removed);
+        self.counters.invalidated_keys.add(1);
+        self.events.removed(key, origin.into());
+    }
+
+    /// What to tell the other nodes about a key.
+    pub(crate) fn target(&self, key: &K) -> Target {
+        let cache = Arc::clone(&self.settings.name);
+        match key::encode(key) {
+            Some(key) => Target::Key { cache, schema: self.settings.schema, key },
+            // A key that cannot be named: too much rather than too little.
+            None => Target::Cache(cache),
+        }
+    }
+
+    /// Invalidates keys here and everywhere.
+    pub(crate) fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a K>) -> Receipt {
+        let targets = keys.into_iter().map(|key| {
+            self.apply(key, Origin::Local);
+            self.target(key)
+        });
+        let targets: Vec<_> = targets.collect();
+        self.shared.uplink.publish(targets)
+    }
+
+    /// Clears the cache here and everywhere.
+    pub(crate) fn clear(&self) -> Receipt {
+        self.apply_clear(Origin::Local);
+        let target = Target::Cache(Arc::clone(&self.settings.name));
+        self.shared.uplink.publish(vec![target])
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
+    fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+
+    fn apply_key(&self, schema: u64, key: &[u8], origin: Origin) -> Applied {
+        let key = Some(key).filter(|_| schema == self.settings.schema);
+        match key.and_then(key::decode) {
+            Some(key) => {
+                self.apply(&key, origin);
+                Applied::Done
+            }
+            None => {
+                self.apply_clear(origin);
+                Applied::SchemaMismatch
+            }
+        }
+    }
+
+    fn apply_clear(&self, origin: Origin) {
+        // The tick kills what is there and what is in flight; removing only gives the memory back.
+        self.clear.advance(self.shared.next_tick());
+        self.engine.clear();
+        self.counters.clears.add(1);
+        debug!(cache = %self.settings.name, ?origin, "the cache was cleared");
+        self.events.cleared(origin.into());
+    }
+
+    fn void_loads(&self) {
+        if !mutation::active(Mutation::LoadsNotVoided) {
+            self.flights.void_all();
+        }
+    }
+
+    fn reclaim(&self, deaths: u64) {
+        let now = self.shared.runtime.now();
+        let last = Timestamp::from_nanos(self.reclaimed_at.load(Ordering::Relaxed));
+        let expires = self.settings.time_to_live.is_some() || self.settings.idle_ns != u64::MAX;
+        let died = self.reclaimed_deaths.load(Ordering::Relaxed) != deaths;
+        if !(died || expires) || now.since(last) < RECLAIM_EVERY {
+            return;
+        }
+        self.reclaimed_at.store(now.as_nanos(), Ordering::Relaxed);
+        self.reclaimed_deaths.store(deaths, Ordering::Relaxed);
+        let now = now.as_nanos();
+        self.engine.retain(|key, entry| {
+            let keep = self.is_alive(entry) && !entry.is_expired(now, self.settings.idle_ns);
+            if !keep {
+                self.events.removed(key, self.cause_of_death(entry));
+            }
+            keep
+        });
+    }
+
+    fn within(&self) -> Option<Duration> {
+        self.settings.freshness.within()
+    }
+
+    fn reads_total(&self) -> u64 {
+        self.counters.reads_total()
+    }
+}

@@ -1,0 +1,152 @@
+//! Getting, loading, invalidating.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use crate::cache::domain::{Applied, Origin};
+use crate::cache::testing::{TestNode, WITHIN};
+use crate::cache::{Cache, Loaded, Lookup};
+use crate::node_id::NodeId;
+use crate::target::Target;
+
+fn ok<T>(value: T) -> Result<T, Infallible> {
+    Ok(value)
+}
+
+async fn load(cache: &Cache<u64, u64>, key: u64, value: u64) -> u64 {
+    cache.get_or_load(&key, |_| async move { ok(value) }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_value_is_loaded_once() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("numbers").build().unwrap();
+    assert_eq!(cache.get(&1), None);
+    assert_eq!(load(&cache, 1, 10).await, 10);
+    assert_eq!(load(&cache, 1, 20).await, 10);
+    assert_eq!(cache.get(&1), Some(10));
+    assert_eq!(cache.len(), 1);
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.loads), (2, 2, 1));
+    assert_eq!(node.domain.reads_total(), 4);
+}
+
+#[tokio::test]
+async fn an_invalidated_key_is_gone_at_once_and_published() {
+    let node = TestNode::new();
+    let cache = node.cache::<String, u64>("names").build().unwrap();
+    let key = "a".to_owned();
+    cache.get_or_load(&key, |_| async { ok(1) }).await.unwrap();
+    assert_eq!(cache.get("a"), Some(1));
+    cache.invalidate(&key).published().await.unwrap();
+    assert_eq!(cache.get("a"), None);
+    let published = node.uplink.take_published();
+    let [Target::Key { cache: name, schema, key }] = &published[..] else {
+        panic!("{published:?}");
+    };
+    assert_eq!((&**name, &key[..]), ("names", &[1, b'a'][..]));
+    // What was published has the same effect when it comes back.
+    cache.get_or_load(&"a".to_owned(), |_| async { ok(2) }).await.unwrap();
+    assert_eq!(node.domain.apply(&published[0], Origin::Unknown), Applied::Done);
+    assert_eq!(cache.get("a"), None);
+    let other = Target::Key { cache: name.clone(), schema: schema + 1, key: key.clone() };
+    cache.get_or_load(&"b".to_owned(), |_| async { ok(2) }).await.unwrap();
+    assert_eq!(node.domain.apply(&other, Origin::Unknown), Applied::SchemaMismatch);
+    assert_eq!(cache.get("b"), None);
+    let unknown = Target::Cache("other".into());
+    assert_eq!(node.domain.apply(&unknown, Origin::Unknown), Applied::UnknownCache);
+}
+
+#[tokio::test]
+async fn a_tag_spans_caches() {
+    let node = TestNode::new();
+    let first = node.cache::<u64, u64>("first").build().unwrap();
+    let second = node.cache::<u64, u64>("second").build().unwrap();
+    let tagged = first.get_or_load(&1, |cx| async move {
+        cx.tag("t");
+        ok(1)
+    });
+    tagged.await.unwrap();
+    second.get_or_load(&1, |_| async { ok(Loaded::new(1).tag("t").tag("u")) }).await.unwrap();
+    load(&second, 2, 2).await;
+    let _ = first.invalidate_tag("t");
+    assert_eq!(first.get(&1), None);
+    assert_eq!(second.get(&1), None);
+    assert_eq!(second.get(&2), Some(2));
+    assert_eq!(node.uplink.take_published(), [Target::Tag("t".into())]);
+}
+
+#[tokio::test]
+async fn clearing_drops_everything() {
+    let node = TestNode::new();
+    let first = node.cache::<u64, u64>("first").build().unwrap();
+    let second = node.cache::<u64, u64>("second").build().unwrap();
+    for cache in [&first, &second] {
+        load(cache, 1, 1).await;
+    }
+    let _ = first.clear();
+    assert_eq!((first.get(&1), second.get(&1)), (None, Some(1)));
+    assert!(first.is_empty());
+    load(&first, 1, 1).await;
+    let origin = Origin::Node(NodeId::from_bytes([1; 16]));
+    node.domain.apply(&Target::Everything, origin);
+    assert_eq!((first.get(&1), second.get(&1)), (None, None));
+}
+
+#[tokio::test]
+async fn absence_is_cached() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    assert_eq!(cache.lookup(&1), Lookup::Miss);
+    let absent = cache.get_or_load_optional(&1, |_| async { ok(None::<u64>) });
+    assert_eq!(absent.await.unwrap(), None);
+    assert_eq!(cache.lookup(&1), Lookup::Absent);
+    assert_eq!(cache.get(&1), None);
+    let error = cache.get_or_load(&1, |_| async { ok(7) }).await.unwrap_err();
+    assert_eq!(error.kind(), crate::LoadErrorKind::Absent);
+    let _ = cache.invalidate(&1);
+    assert_eq!(load(&cache, 1, 7).await, 7);
+    assert_eq!(cache.lookup(&1), Lookup::Hit(7));
+}
+
+#[tokio::test]
+async fn an_unproven_entry_is_served_for_a_while_and_then_read_through() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    load(&cache, 1, 1).await;
+    node.advance(WITHIN);
+    assert_eq!(cache.get(&1), Some(1));
+    node.advance(Duration::from_nanos(1));
+    assert_eq!(cache.get(&1), None);
+    node.prove_now();
+    assert_eq!(cache.get(&1), Some(1), "a proof brings it back");
+    node.advance(WITHIN * 2);
+    assert_eq!(load(&cache, 1, 2).await, 2);
+    assert_eq!(cache.get(&1), Some(2), "the new value replaced the old one");
+    assert_eq!(cache.stats().unproven, 2);
+}
+
+#[tokio::test]
+async fn a_proof_is_awaited_before_loading_again() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    load(&cache, 1, 1).await;
+    node.advance(WITHIN * 2);
+    node.uplink.set_proves(true);
+    assert_eq!(load(&cache, 1, 2).await, 1);
+    assert_eq!(node.uplink.proofs_asked(), 1);
+    assert_eq!(cache.stats().loads, 1);
+}
+
+#[tokio::test]
+async fn errors_are_not_cached() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    let failing = cache.get_or_load(&1, |_| async { Err::<u64, _>(std::io::Error::other("no")) });
+    let error = failing.await.unwrap_err();
+    assert_eq!(error.kind(), crate::LoadErrorKind::Failed);
+    assert!(error.downcast_ref::<std::io::Error>().is_some());
+    assert_eq!(error.to_string(), "the loader failed: no");
+    assert_eq!(load(&cache, 1, 3).await, 3);
+    assert_eq!(cache.stats().failed_loads, 1);
+}

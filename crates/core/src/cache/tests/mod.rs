@@ -1,0 +1,3 @@
+//! Tests of the cache's behaviour, one file per subject.
+
+mod basics;
