@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cache::ConfigError;
 use crate::time::saturating_nanos;
 
 /// How stale a read may be; set for a node, overridable for a cache.
@@ -22,6 +23,15 @@ impl Freshness {
     /// `Within` five seconds: short enough that nobody notices in a shop or a content site, long enough
     /// that a broker restart or a slow fence costs no reads of the source.
     pub const DEFAULT: Self = Self::Within(Duration::from_secs(5));
+
+    /// Whether a node can work with this.
+    pub(crate) fn validate(self) -> Result<(), ConfigError> {
+        let (setting, value) = match self {
+            Self::Within(within) => ("Freshness::Within", within),
+            Self::Eventual { cap } => ("Freshness::Eventual cap", cap.unwrap_or(Duration::MAX)),
+        };
+        if value.is_zero() { Err(ConfigError::ZeroFreshness { setting, value }) } else { Ok(()) }
+    }
 
     /// The duration of [`Within`](Self::Within).
     pub(crate) fn within(self) -> Option<Duration> {

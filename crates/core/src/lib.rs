@@ -2,6 +2,7 @@
 
 mod cache;
 mod freshness;
+mod node;
 mod node_id;
 mod protocol;
 mod receipt;
@@ -17,6 +18,7 @@ pub use cache::{
     without_dependencies, without_dependencies_sync,
 };
 pub use freshness::Freshness;
+pub use node::{Node, NodeBuilder, ShutdownError, StatusStream};
 pub use node_id::NodeId;
 pub use protocol::{Authentication, Counters, KeyId, Reason, State, Status, Warning};
 pub use receipt::{NotPublished, Receipt};

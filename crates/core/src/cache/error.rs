@@ -113,6 +113,47 @@ pub enum ConfigError {
         /// The value.
         value: f64,
     },
+    /// The namespace is empty or too long for the wire.
+    #[error("the namespace {namespace:?} has {} bytes: use 1 to {max_bytes}", namespace.len())]
+    Namespace {
+        /// The namespace.
+        namespace: String,
+        /// The longest that is allowed, in bytes.
+        max_bytes: usize,
+    },
+    /// No transport, or too many.
+    #[error("the node has {lanes} transports: give it one, or one for each of up to {most} lanes")]
+    Lanes {
+        /// How many were given.
+        lanes: usize,
+        /// The most that are allowed.
+        most: usize,
+    },
+    /// A transport whose frames are too small to carry the protocol.
+    #[error("the transport takes frames of {bytes} bytes: it must take at least {least}")]
+    FrameSize {
+        /// What the transport takes.
+        bytes: usize,
+        /// What a node needs.
+        least: usize,
+    },
+    /// Shared secrets that cannot work.
+    #[error("authentication: {problem}")]
+    Authentication {
+        /// What is wrong, and what to do; never a secret.
+        problem: String,
+    },
+    /// A freshness bound of zero.
+    #[error("the node has {setting} = {value:?}: it must be longer than zero")]
+    ZeroFreshness {
+        /// Which setting.
+        setting: &'static str,
+        /// Its value.
+        value: Duration,
+    },
+    /// There is no tokio runtime to run on.
+    #[error("no tokio runtime: call `build` within one, or give the node a runtime of its own")]
+    NoTokio,
     /// A limit of no concurrent loads.
     #[error("the cache {name:?} allows 0 concurrent loads: allow at least 1, or set no limit")]
     ZeroConcurrentLoads {

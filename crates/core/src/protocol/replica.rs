@@ -299,6 +299,13 @@ impl Replica {
         matches!(self.link, Link::Closed)
     }
 
+    /// Frames with targets that are sealed and not accepted.
+    pub(crate) fn unaccepted(&self) -> usize {
+        let head = self.publisher.head.sealed.as_ref();
+        let head = head.is_some_and(|sealed| sealed.kind == super::publisher::Kind::Targets);
+        usize::from(head) + self.publisher.resend.len()
+    }
+
     /// Gives up for good, whatever is not published.
     pub(crate) fn close(&mut self, now: Timestamp) {
         self.end_subscription(Reason::ShutDown, now);

@@ -166,62 +166,82 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What a node has counted since it started. All of them only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a node has counted since it started. All of them only grow.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Every counter with its name.
+            pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
+            /// The sums of two sets.
+            pub(crate) fn plus(self, other: Self) -> Self {
+                Self { $($name: self.$name.saturating_add(other.$name),)* }
+            }
+        }
+    };
+}
+
+counters! {
     /// Frames met in the stream, own echoes included.
-    pub frames_received: u64,
+    frames_received,
     /// Targets applied for other nodes.
-    pub targets_received: u64,
+    targets_received,
     /// Frames skipped, since they had been met.
-    pub duplicates: u64,
+    duplicates,
     /// Numbered frames that the broker accepted from this node.
-    pub frames_published: u64,
+    frames_published,
     /// Targets in them.
-    pub targets_published: u64,
+    targets_published,
     /// Beacons among them.
-    pub beacons_published: u64,
+    beacons_published,
     /// Control frames published: syncs, answers, requests, replies, and fences where they are frames.
-    pub control_published: u64,
+    control_published,
     /// Publishes that failed or timed out.
-    pub publish_failures: u64,
+    publish_failures,
     /// Times that the outbox overflowed and its targets became coarser.
-    pub outbox_collapses: u64,
+    outbox_collapses,
     /// Subscriptions that were confirmed.
-    pub subscriptions: u64,
+    subscriptions,
     /// Attempts to subscribe that failed, and subscriptions that ended.
-    pub subscription_failures: u64,
+    subscription_failures,
     /// Fences that returned.
-    pub fences: u64,
+    fences,
     /// Syncs that ended with the answer of a witness: nothing was dropped.
-    pub syncs_witnessed: u64,
+    syncs_witnessed,
     /// Syncs that ended with another node's baseline: everything older was dropped.
-    pub syncs_adopted: u64,
+    syncs_adopted,
     /// Syncs that nobody answered: everything older was dropped.
-    pub syncs_alone: u64,
+    syncs_alone,
     /// Answers given to the syncs of other nodes.
-    pub answers: u64,
+    answers,
     /// Frames taken from answers and replies that had not been met.
-    pub replayed: u64,
+    replayed,
     /// Gaps noticed.
-    pub gaps: u64,
+    gaps,
     /// Gaps that no replay closed in time: everything older was dropped.
-    pub gaps_dropped: u64,
+    gaps_dropped,
     /// Requests sent for missing frames.
-    pub requests: u64,
+    requests,
     /// Frames that could not be read.
-    pub unreadable: u64,
+    unreadable,
     /// Drops because of frames that could not be read.
-    pub unreadable_clears: u64,
+    unreadable_clears,
     /// Frames ignored because they are none of ours: garbage, another namespace.
-    pub ignored: u64,
+    ignored,
     /// Frames ignored because their code was wrong or missing.
-    pub unauthenticated: u64,
+    unauthenticated,
     /// Times that the node took a new identity.
-    pub new_identities: u64,
+    new_identities,
     /// Times that everything was dropped after the start, for whatever reason.
-    pub clears: u64,
+    clears,
     /// Entries of other nodes' slices ignored because the vector was full.
-    pub origins_ignored: u64,
+    origins_ignored,
 }

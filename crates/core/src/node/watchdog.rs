@@ -1,0 +1,94 @@
+//! What a node does every few tens of milliseconds.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::health::Health;
+use super::lane::{fence_interval, fence_timeout};
+use super::uplink::Router;
+use crate::cache::domain::Domain;
+use crate::protocol::State;
+use crate::runtime::Runtime;
+use crate::time::Timestamp;
+
+/// How soon a machine suspend is noticed after the resume.
+const TICK: Duration = Duration::from_millis(50);
+/// Dead entries of one cache are reclaimed this often, and metrics exported.
+const ROUND: Duration = Duration::from_secs(1);
+/// A node whose caches were not read for this long proves no more than it needs to notice a dead connection.
+const IDLE_AFTER: Duration = Duration::from_secs(600);
+const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+/// The clocks came apart by this much: the machine was suspended.
+const SUSPEND: Duration = Duration::from_millis(20);
+
+/// Keeps the coarse clock right after a suspend, follows what the caches need of fences, and reclaims memory.
+pub(super) struct Watchdog {
+    domain: Weak<Domain>,
+    router: Arc<Router>,
+    health: Arc<Health>,
+    runtime: Arc<dyn Runtime>,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "a label of the metrics"))]
+    namespace: String,
+    reads: u64,
+    last_read: Timestamp,
+}
+
+impl Watchdog {
+    pub(super) fn new(
+        domain: Weak<Domain>,
+        router: Arc<Router>,
+        health: Arc<Health>,
+        runtime: Arc<dyn Runtime>,
+        namespace: String,
+    ) -> Self {
+        let last_read = runtime.now();
+        Self { domain, router, health, runtime, namespace, reads: 0, last_read }
+    }
+
+    /// Runs until the node is dropped.
+    pub(super) async fn run(mut self) {
+        let mut next_round = self.runtime.now();
+        loop {
+            let now = self.runtime.now();
+            let Some(domain) = self.domain.upgrade() else { return };
+            if self.runtime.resynchronize() > SUSPEND {
+                tracing::info!("the machine was suspended: proving anew");
+                self.router.lanes().iter().for_each(|lane| lane.hurry());
+            }
+            if matches!(self.health.status().state, State::Live | State::Suspect) {
+                domain.advance_connected(now);
+            }
+            self.adapt_fences(&domain, now);
+            if now >= next_round {
+                next_round = now.after(ROUND);
+                domain.sweep();
+                #[cfg(any())]
+                super::metrics::export(&self.namespace, &domain, &self.router, &self.health);
+            }
+            drop(domain);
+            self.runtime.sleep_until(now.after(TICK)).await;
+        }
+    }
+
+    fn adapt_fences(&mut self, domain: &Domain, now: Timestamp) {
+        let reads = domain.reads_total();
+        let resumed = reads != self.reads && now.since(self.last_read) > IDLE_AFTER;
+        if reads != self.reads {
+            self.reads = reads;
+            self.last_read = now;
+        }
+        let within = domain.smallest_within();
+        let interval = match within {
+            Some(within) if now.since(self.last_read) <= IDLE_AFTER => fence_interval(within),
+            _ => IDLE_INTERVAL,
+        };
+        let timeout = fence_timeout(within.unwrap_or(IDLE_INTERVAL));
+        for lane in self.router.lanes() {
+            let (known, _) = lane.fences();
+            lane.set_fences(interval, timeout);
+            if resumed || interval < known {
+                lane.hurry();
+            }
+        }
+    }
+}
