@@ -1,6 +1,7 @@
 //! A native fence comes back once, in its order, and after everything accepted before it was asked for.
 
 use super::super::lab::{Lab, Outcome, Stop, ensure};
+use super::super::reader::Reader;
 use super::super::stamp::{Tally, stamp};
 use super::super::traffic::traffic;
 use crate::transport::Item;
@@ -93,15 +94,8 @@ pub(super) async fn fences_amid_traffic_prove_what_was_accepted(lab: &Lab<'_>) -
         tokio::task::yield_now().await;
         let before: Vec<u32> = publishers.iter().map(|(at, _)| at.below()).collect();
         reader.fence(round);
-        loop {
-            match reader.item("a fence amid traffic").await? {
-                Item::Frame(frame) => tally.meet(&frame)?,
-                Item::Fenced(token) if token == round => break,
-                Item::Fenced(token) => {
-                    return Err(Stop::fail(format!("fence {token} instead of {round}")));
-                }
-            }
-        }
+        let met = read_to_fence(&mut reader, &mut tally, round);
+        lab.checks.within("a fence amid traffic", met).await??;
         for (publisher, before) in (0..).zip(before) {
             let met = tally.next(publisher);
             ensure(met >= before, || {
@@ -110,4 +104,17 @@ pub(super) async fn fences_amid_traffic_prove_what_was_accepted(lab: &Lab<'_>) -
         }
     }
     Ok(())
+}
+
+/// Reads on until this fence.
+async fn read_to_fence(reader: &mut Reader, tally: &mut Tally, expected: u64) -> Outcome {
+    loop {
+        match reader.item("a fence amid traffic").await? {
+            Item::Frame(frame) => tally.meet(&frame)?,
+            Item::Fenced(token) if token == expected => return Ok(()),
+            Item::Fenced(token) => {
+                return Err(Stop::fail(format!("fence {token} instead of {expected}")));
+            }
+        }
+    }
 }
