@@ -59,11 +59,7 @@ impl Broker {
         if state.down {
             return Err(End::Down.error());
         }
-        state
-            .channels
-            .entry(Arc::clone(channel))
-            .or_default()
-            .push(Arc::clone(&queue));
+        state.channels.entry(Arc::clone(channel)).or_default().push(Arc::clone(&queue));
         Ok((queue, state.sequencer.clone()))
     }
 
@@ -128,11 +124,7 @@ impl Broker {
         let wakers = {
             let mut state = lock(&self.state);
             state.down = down;
-            if down {
-                state.end_all(End::Down)
-            } else {
-                Vec::new()
-            }
+            if down { state.end_all(End::Down) } else { Vec::new() }
         };
         wakers.into_iter().for_each(Waker::wake);
     }

@@ -32,15 +32,11 @@ impl Hub {
 
     /// For a hub with other limits.
     pub fn builder() -> HubBuilder {
-        HubBuilder {
-            limits: HubBuilder::DEFAULT,
-        }
+        HubBuilder { limits: HubBuilder::DEFAULT }
     }
 
     fn from_limits(limits: Limits) -> Self {
-        Self {
-            broker: Arc::new(Broker::new(limits)),
-        }
+        Self { broker: Arc::new(Broker::new(limits)) }
     }
 
     /// A transport on the default channel. All of them meet on it, one per node or shared.
@@ -80,9 +76,7 @@ impl Default for Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub")
-            .field("subscriptions", &self.subscriptions())
-            .finish_non_exhaustive()
+        f.debug_struct("Hub").field("subscriptions", &self.subscriptions()).finish_non_exhaustive()
     }
 }
 
@@ -93,10 +87,7 @@ pub struct HubBuilder {
 }
 
 impl HubBuilder {
-    const DEFAULT: Limits = Limits {
-        max_frame_bytes: 1 << 20,
-        queue_bytes: 32 << 20,
-    };
+    const DEFAULT: Limits = Limits { max_frame_bytes: 1 << 20, queue_bytes: 32 << 20 };
 
     /// The largest frame, in bytes. Default: 1 MiB, like the network transports.
     #[must_use]
@@ -119,10 +110,7 @@ impl HubBuilder {
     /// [`Configuration`](TransportErrorKind::Configuration) when frames are smaller than
     /// [`Capabilities::MIN_FRAME_BYTES`], or a queue does not hold two of the largest.
     pub fn build(self) -> Result<Hub, TransportError> {
-        let Limits {
-            max_frame_bytes,
-            queue_bytes,
-        } = self.limits;
+        let Limits { max_frame_bytes, queue_bytes } = self.limits;
         if max_frame_bytes < Capabilities::MIN_FRAME_BYTES {
             return Err(TransportErrorKind::Configuration.error(format!(
                 "max_frame_bytes is {max_frame_bytes}, at least {} are needed",

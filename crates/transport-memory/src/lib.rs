@@ -5,6 +5,7 @@
 //!
 //! - [`Hub`] is the broker, [`MemoryTransport`] the way to one of its channels. Neither spawns a task nor
 //!   reads a clock, so both run on any executor.
+//! - [`fault`] does to any transport what networks and brokers do, when a test says so.
 //!
 //! # Example
 //! ```
@@ -24,6 +25,7 @@
 //! ```
 
 mod broker;
+pub mod fault;
 mod hub;
 mod queue;
 mod transport;

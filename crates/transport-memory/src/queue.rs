@@ -51,10 +51,7 @@ pub(crate) struct Offered {
 
 impl Queue {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self {
-            limit_bytes,
-            inner: Mutex::default(),
-        }
+        Self { limit_bytes, inner: Mutex::default() }
     }
 
     /// Appends an item; one that does not fit ends the queue instead. What is already there stays readable:
@@ -70,10 +67,7 @@ impl Queue {
                 inner.end = Some(End::Lagged);
             }
         }
-        Offered {
-            open: inner.end.is_none(),
-            waker: inner.waker.take(),
-        }
+        Offered { open: inner.end.is_none(), waker: inner.waker.take() }
     }
 
     /// Ends the queue after the items it holds.
@@ -117,9 +111,7 @@ mod tests {
 
     fn read(queue: &Queue) -> Poll<Result<Item, TransportErrorKind>> {
         let mut context = Context::from_waker(Waker::noop());
-        queue
-            .poll(&mut context)
-            .map(|item| item.map_err(|error| error.kind()))
+        queue.poll(&mut context).map(|item| item.map_err(|error| error.kind()))
     }
 
     #[test]

@@ -52,9 +52,7 @@ impl Transport for MemoryTransport {
 
 impl fmt::Debug for MemoryTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryTransport")
-            .field("channel", &self.channel)
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryTransport").field("channel", &self.channel).finish_non_exhaustive()
     }
 }
 

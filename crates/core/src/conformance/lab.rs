@@ -33,11 +33,7 @@ impl Stop {
 
 /// Fails the case, unless `held`.
 pub(super) fn ensure(held: bool, reason: impl FnOnce() -> String) -> Outcome {
-    if held {
-        Ok(())
-    } else {
-        Err(Stop::Fail(reason()))
-    }
+    if held { Ok(()) } else { Err(Stop::Fail(reason())) }
 }
 
 /// The parts of a harness that go along into background tasks.
@@ -95,9 +91,7 @@ impl Checks {
         }
         let shown = self.secrets.iter().any(|secret| texts.contains(secret));
         // The text is not repeated here: it would then be in the report.
-        ensure(!shown, || {
-            format!("an error of kind {:?} shows a secret", error.kind())
-        })
+        ensure(!shown, || format!("an error of kind {:?} shows a secret", error.kind()))
     }
 
     /// A failure that tells of an unexpected error.
@@ -138,11 +132,7 @@ pub(super) struct Lab<'h> {
 
 impl<'h> Lab<'h> {
     pub(super) fn new(harness: &'h dyn Harness, checks: Checks, channel: u32) -> Self {
-        Self {
-            harness,
-            checks,
-            channel,
-        }
+        Self { harness, checks, channel }
     }
 
     /// A new transport on the case's channel.
@@ -174,8 +164,7 @@ impl<'h> Lab<'h> {
     }
 
     pub(super) async fn publish_again(&self, transport: &dyn Transport, frame: Bytes) -> Outcome {
-        self.again("publishing again", || transport.publish(frame.clone()))
-            .await
+        self.again("publishing again", || transport.publish(frame.clone())).await
     }
 
     async fn again<T, F>(&self, what: &str, attempt: impl Fn() -> F) -> Outcome<T>

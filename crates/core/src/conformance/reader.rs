@@ -13,10 +13,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(subscription: Box<dyn Subscription>, checks: Checks) -> Self {
-        Self {
-            subscription,
-            checks,
-        }
+        Self { subscription, checks }
     }
 
     pub(super) fn sequencer(&self) -> Option<SequencerId> {
@@ -42,9 +39,7 @@ impl Reader {
     /// The next item; the end is a failure.
     pub(super) async fn item(&mut self, what: &str) -> Outcome<Item> {
         self.item_or_end(what).await?.map_err(|error| {
-            Stop::fail(format!(
-                "waiting for {what}, the subscription ended: {error}"
-            ))
+            Stop::fail(format!("waiting for {what}, the subscription ended: {error}"))
         })
     }
 
@@ -52,9 +47,9 @@ impl Reader {
     pub(super) async fn frame(&mut self, what: &str) -> Outcome<Bytes> {
         match self.item(what).await? {
             Item::Frame(frame) => Ok(frame),
-            Item::Fenced(token) => Err(Stop::fail(format!(
-                "waiting for {what}, a fence that was not due: {token}"
-            ))),
+            Item::Fenced(token) => {
+                Err(Stop::fail(format!("waiting for {what}, a fence that was not due: {token}")))
+            }
         }
     }
 

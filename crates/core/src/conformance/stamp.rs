@@ -14,10 +14,7 @@ pub(super) fn stamped(publisher: u32, number: u32, len: usize) -> Bytes {
     let mut frame = BytesMut::with_capacity(len.max(STAMP_BYTES));
     frame.put_u32(publisher);
     frame.put_u32(number);
-    let filler = publisher
-        .wrapping_mul(31)
-        .wrapping_add(number)
-        .to_le_bytes()[0];
+    let filler = publisher.wrapping_mul(31).wrapping_add(number).to_le_bytes()[0];
     frame.resize(len.max(STAMP_BYTES), filler);
     frame.freeze()
 }
@@ -38,10 +35,7 @@ pub(super) fn read_stamp(frame: &Bytes) -> Result<(u32, u32), Stop> {
         Some((publisher, number)) if stamped(publisher, number, frame.len()) == frame => {
             Ok((publisher, number))
         }
-        _ => Err(Stop::fail(format!(
-            "a frame of {} bytes that nobody published",
-            frame.len()
-        ))),
+        _ => Err(Stop::fail(format!("a frame of {} bytes that nobody published", frame.len()))),
     }
 }
 

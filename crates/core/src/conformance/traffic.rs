@@ -42,9 +42,7 @@ pub(super) fn traffic(
     let checks = lab.checks.clone();
     let task = lab.spawn(async move {
         for number in 0..u32::MAX {
-            checks
-                .publish(&*transport, stamp(publisher, number))
-                .await?;
+            checks.publish(&*transport, stamp(publisher, number)).await?;
             counter.store(number + 1, Ordering::SeqCst);
             // In clusters of eight, so that a stopped clock, which only moves when all wait, moves too.
             if number % 8 == 7 {

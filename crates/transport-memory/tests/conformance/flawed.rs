@@ -37,11 +37,7 @@ struct Shared {
 
 impl Flawed {
     pub(crate) fn new(inner: Arc<dyn Transport>, flaw: Flaw) -> Self {
-        Self {
-            inner,
-            flaw,
-            shared: Arc::default(),
-        }
+        Self { inner, flaw, shared: Arc::default() }
     }
 
     fn alter(&self, error: TransportError) -> TransportError {
@@ -114,11 +110,7 @@ impl Transport for Flawed {
             }
             _ => {}
         }
-        let opened = self
-            .inner
-            .subscribe()
-            .await
-            .map_err(|error| self.alter(error))?;
+        let opened = self.inner.subscribe().await.map_err(|error| self.alter(error))?;
         let sequencer = match self.flaw {
             Flaw::NewSequencerEachTime => Some(SequencerId::new(number.to_be_bytes())),
             Flaw::SameSequencerForEver => Some(SequencerId::new("redis")),
@@ -126,15 +118,7 @@ impl Transport for Flawed {
         };
         let mut early = VecDeque::new();
         if self.flaw == Flaw::ReplaysTheLastFrame {
-            early.extend(
-                shared
-                    .published
-                    .lock()
-                    .unwrap()
-                    .last()
-                    .cloned()
-                    .map(Item::Frame),
-            );
+            early.extend(shared.published.lock().unwrap().last().cloned().map(Item::Frame));
         }
         let subscription = match self.flaw {
             Flaw::ConfirmsBeforeSubscribing => None,
@@ -271,13 +255,7 @@ impl FlawedSubscription {
         match self.flaw {
             Flaw::FencesBackwards => self.fences.pop(),
             Flaw::FencesForEveryone => {
-                let fence = self
-                    .shared
-                    .fences
-                    .lock()
-                    .unwrap()
-                    .get(self.fences_seen)
-                    .copied();
+                let fence = self.shared.fences.lock().unwrap().get(self.fences_seen).copied();
                 self.fences_seen += usize::from(fence.is_some());
                 fence
             }
@@ -341,9 +319,7 @@ impl Subscription for FlawedSubscription {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Item, TransportError>> {
-        let waker = self
-            .first_waker
-            .get_or_insert_with(|| context.waker().clone());
+        let waker = self.first_waker.get_or_insert_with(|| context.waker().clone());
         if self.flaw == Flaw::KeepsTheFirstWaker {
             let waker = waker.clone();
             return self.poll_flawed(&mut Context::from_waker(&waker));

@@ -1,15 +1,26 @@
 //! The suite's hands on a hub.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use unstale::conformance::{Harness, Hook};
 use unstale::{Runtime, TokioRuntime, Transport};
 use unstale_memory::Hub;
+use unstale_memory::fault::Faulty;
 
 use crate::flawed::{Flawed, SECRET};
 use crate::flaws::Flaw;
+
+/// What the suite gets instead of the hub's own transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrapping {
+    None,
+    Flawed(Flaw),
+    /// By the fault decorator, with this delay both ways and no other fault.
+    Faulty(Duration),
+}
 
 /// Whether the harness has the hooks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,23 +31,27 @@ pub(crate) enum Abilities {
 
 pub(crate) struct MemoryHarness {
     hub: Hub,
-    flaw: Option<Flaw>,
+    wrapping: Wrapping,
     abilities: Abilities,
 }
 
 impl MemoryHarness {
-    pub(crate) fn new(flaw: Option<Flaw>, abilities: Abilities) -> Self {
-        Self {
-            hub: Hub::new(),
-            flaw,
-            abilities,
-        }
+    pub(crate) fn new(wrapping: Wrapping, abilities: Abilities) -> Self {
+        Self { hub: Hub::new(), wrapping, abilities }
     }
 
     fn wrap(&self, transport: impl Transport) -> Arc<dyn Transport> {
-        match self.flaw {
-            Some(flaw) => Arc::new(Flawed::new(Arc::new(transport), flaw)),
-            None => Arc::new(transport),
+        let transport = Arc::new(transport);
+        match self.wrapping {
+            Wrapping::None => transport,
+            Wrapping::Flawed(flaw) => Arc::new(Flawed::new(transport, flaw)),
+            Wrapping::Faulty(delay) => {
+                let faulty = Faulty::new(transport, self.runtime());
+                let faults = faulty.handle();
+                faults.delay_publish(delay);
+                faults.delay_receive(delay);
+                Arc::new(faulty)
+            }
         }
     }
 
@@ -56,8 +71,8 @@ impl Harness for MemoryHarness {
     }
 
     async fn transport(&self, channel: u32) -> Arc<dyn Transport> {
-        let channel = match self.flaw {
-            Some(Flaw::OneChannelForAll) => 0,
+        let channel = match self.wrapping {
+            Wrapping::Flawed(Flaw::OneChannelForAll) => 0,
             _ => channel,
         };
         self.wrap(self.hub.channel(format!("conformance-{channel}")))

@@ -11,10 +11,9 @@ pub(super) async fn capabilities_are_constant_and_sane(lab: &Lab<'_>) -> Outcome
     let transport = lab.transport().await;
     let before = transport.capabilities();
     ensure(!before.name.is_empty(), || "it has no name".to_owned())?;
-    ensure(
-        before.max_frame_bytes >= Capabilities::MIN_FRAME_BYTES,
-        || format!("frames of {} bytes are too small", before.max_frame_bytes),
-    )?;
+    ensure(before.max_frame_bytes >= Capabilities::MIN_FRAME_BYTES, || {
+        format!("frames of {} bytes are too small", before.max_frame_bytes)
+    })?;
     let mut reader = lab.subscribe(&*transport).await?;
     lab.publish(&*transport, stamp(0, 0)).await?;
     reader.expect("the echo", &stamp(0, 0)).await?;
@@ -70,9 +69,7 @@ pub(super) async fn nothing_from_before_the_confirmation(lab: &Lab<'_>) -> Outco
         lab.publish(&**publisher, stamp(0, round)).await?;
         let mut reader = lab.subscribe(&*subscriber).await?;
         lab.publish(&**publisher, stamp(1, round)).await?;
-        reader
-            .expect("the first frame after the confirmation", &stamp(1, round))
-            .await?;
+        reader.expect("the first frame after the confirmation", &stamp(1, round)).await?;
     }
     Ok(())
 }
@@ -87,12 +84,7 @@ pub(super) async fn everything_after_the_confirmation(lab: &Lab<'_>) -> Outcome 
             lab.publish(&**publisher, stamp(round, number)).await?;
         }
         for number in 0..3 {
-            reader
-                .expect(
-                    "a frame accepted after the confirmation",
-                    &stamp(round, number),
-                )
-                .await?;
+            reader.expect("a frame accepted after the confirmation", &stamp(round, number)).await?;
         }
     }
     Ok(())
@@ -113,16 +105,11 @@ pub(super) async fn subscribing_amid_traffic_leaves_no_hole(lab: &Lab<'_>) -> Ou
         })?;
         // The frame that was under way at the confirmation may be the first one or not.
         ensure(first <= confirmed + 1, || {
-            format!(
-                "frame {} was accepted after the confirmation, {first} came",
-                confirmed + 1
-            )
+            format!("frame {} was accepted after the confirmation, {first} came", confirmed + 1)
         })?;
         for next in first + 1..first + 20 {
             let (_, number) = read_stamp(&reader.frame("traffic").await?)?;
-            ensure(number == next, || {
-                format!("frame {number} came instead of {next}")
-            })?;
+            ensure(number == next, || format!("frame {number} came instead of {next}"))?;
         }
     }
     drop(traffic);
@@ -154,12 +141,8 @@ pub(super) async fn channels_are_isolated(lab: &Lab<'_>) -> Outcome {
         lab.publish(&*there, stamp(1, number)).await?;
     }
     for number in 0..10 {
-        reader_here
-            .expect("this channel's frame", &stamp(0, number))
-            .await?;
-        reader_there
-            .expect("that channel's frame", &stamp(1, number))
-            .await?;
+        reader_here.expect("this channel's frame", &stamp(0, number)).await?;
+        reader_there.expect("that channel's frame", &stamp(1, number)).await?;
     }
     Ok(())
 }

@@ -9,9 +9,7 @@ use super::super::stamp::{read_stamp, stamp};
 /// The subscription must end with an error that can be retried, after at most these frames.
 async fn must_end(reader: &mut Reader, allowed: &[Bytes]) -> Outcome {
     let (frames, error) = reader.rest("the end of a broken subscription").await?;
-    ensure(error.can_retry(), || {
-        format!("a broken connection is reported as final: {error}")
-    })?;
+    ensure(error.can_retry(), || format!("a broken connection is reported as final: {error}"))?;
     let orderly = allowed.len() >= frames.len() && allowed.iter().zip(&frames).all(|(a, f)| a == f);
     ensure(orderly, || "wrong frames before the end".to_owned())
 }
@@ -21,9 +19,7 @@ async fn must_work_again(lab: &Lab<'_>) -> Outcome<Reader> {
     let transport = lab.transport().await;
     let mut reader = lab.subscribe_again(&*transport).await?;
     lab.publish_again(&*transport, stamp(7, 0)).await?;
-    reader
-        .expect("a frame after the fault", &stamp(7, 0))
-        .await?;
+    reader.expect("a frame after the fault", &stamp(7, 0)).await?;
     Ok(reader)
 }
 
@@ -60,9 +56,7 @@ pub(super) async fn an_outage_is_reported_and_survived(lab: &Lab<'_>) -> Outcome
     let transport = lab.transport().await;
     let mut reader = lab.subscribe(&*transport).await?;
     lab.publish(&*transport, stamp(0, 0)).await?;
-    reader
-        .expect("a frame before the outage", &stamp(0, 0))
-        .await?;
+    reader.expect("a frame before the outage", &stamp(0, 0)).await?;
     let hook = lab.harness.begin_outage().await;
     lab.needs("begin_outage", hook)?;
     let during = outage(lab, &mut reader).await;
@@ -83,20 +77,12 @@ pub(super) async fn an_outage_is_reported_and_survived(lab: &Lab<'_>) -> Outcome
 async fn outage(lab: &Lab<'_>, reader: &mut Reader) -> Outcome {
     must_end(reader, &[]).await?;
     let transport = lab.transport().await;
-    let subscribing = lab
-        .checks
-        .refused("subscribing during an outage", transport.subscribe());
+    let subscribing = lab.checks.refused("subscribing during an outage", transport.subscribe());
     let publishing = transport.publish(stamp(1, 0));
-    let errors = [
-        subscribing.await?,
-        lab.checks
-            .refused("publishing during an outage", publishing)
-            .await?,
-    ];
+    let errors =
+        [subscribing.await?, lab.checks.refused("publishing during an outage", publishing).await?];
     for error in errors {
-        ensure(error.can_retry(), || {
-            format!("an outage is reported as final: {error}")
-        })?;
+        ensure(error.can_retry(), || format!("an outage is reported as final: {error}"))?;
     }
     Ok(())
 }
@@ -107,17 +93,9 @@ pub(super) async fn a_misconfigured_transport_fails_without_showing_secrets(
     let mut variant = 0;
     while let Some(transport) = lab.harness.misconfigured(variant).await {
         // The text of both errors is looked at on the way.
+        lab.checks.refused("subscribing with a wrong configuration", transport.subscribe()).await?;
         lab.checks
-            .refused(
-                "subscribing with a wrong configuration",
-                transport.subscribe(),
-            )
-            .await?;
-        lab.checks
-            .refused(
-                "publishing with a wrong configuration",
-                transport.publish(stamp(0, 0)),
-            )
+            .refused("publishing with a wrong configuration", transport.publish(stamp(0, 0)))
             .await?;
         variant += 1;
     }

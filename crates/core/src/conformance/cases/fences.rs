@@ -32,9 +32,7 @@ pub(super) async fn a_fence_comes_after_accepted_frames(lab: &Lab<'_>) -> Outcom
         }
         reader.fence(u64::from(round));
         for number in first..number {
-            reader
-                .expect("a frame accepted before the fence", &stamp(0, number))
-                .await?;
+            reader.expect("a frame accepted before the fence", &stamp(0, number)).await?;
         }
         reader.expect_fence(u64::from(round)).await?;
     }
@@ -57,9 +55,7 @@ pub(super) async fn fences_come_once_and_in_order(lab: &Lab<'_>) -> Outcome {
     }
     // A fence that came twice would be found before this frame.
     lab.publish(&*transport, stamp(0, 0)).await?;
-    reader
-        .expect("the frame after all fences", &stamp(0, 0))
-        .await
+    reader.expect("the frame after all fences", &stamp(0, 0)).await
 }
 
 pub(super) async fn a_fence_belongs_to_its_subscription(lab: &Lab<'_>) -> Outcome {
@@ -72,12 +68,8 @@ pub(super) async fn a_fence_belongs_to_its_subscription(lab: &Lab<'_>) -> Outcom
     first.expect_fence(1).await?;
     second.expect_fence(2).await?;
     lab.publish(&*transport, stamp(0, 0)).await?;
-    first
-        .expect("the frame after the fence", &stamp(0, 0))
-        .await?;
-    second
-        .expect("the frame after the fence", &stamp(0, 0))
-        .await
+    first.expect("the frame after the fence", &stamp(0, 0)).await?;
+    second.expect("the frame after the fence", &stamp(0, 0)).await
 }
 
 pub(super) async fn fences_amid_traffic_prove_what_was_accepted(lab: &Lab<'_>) -> Outcome {

@@ -22,13 +22,10 @@ pub(super) async fn odd_frames_arrive_intact(lab: &Lab<'_>) -> Outcome {
         " \u{e4}\u{20ac}\u{1f980} ".as_bytes(),
     ];
     for bytes in odd {
-        lab.publish(&*transport, Bytes::copy_from_slice(bytes))
-            .await?;
+        lab.publish(&*transport, Bytes::copy_from_slice(bytes)).await?;
     }
     for bytes in odd {
-        reader
-            .expect("the odd frame as it was", &Bytes::copy_from_slice(bytes))
-            .await?;
+        reader.expect("the odd frame as it was", &Bytes::copy_from_slice(bytes)).await?;
     }
     Ok(())
 }
@@ -53,21 +50,13 @@ pub(super) async fn too_large_is_rejected_and_harmless(lab: &Lab<'_>) -> Outcome
         let frame = stamped(9, number, largest + 1);
         let error = lab
             .checks
-            .refused(
-                "publishing a frame that is too large",
-                transport.publish(frame),
-            )
+            .refused("publishing a frame that is too large", transport.publish(frame))
             .await?;
         ensure(error.kind() == TransportErrorKind::Rejected, || {
             format!("too large is reported as {:?}: {error}", error.kind())
         })?;
         lab.publish(&*transport, stamp(0, number)).await?;
-        reader
-            .expect(
-                "the frame after the one that is too large",
-                &stamp(0, number),
-            )
-            .await?;
+        reader.expect("the frame after the one that is too large", &stamp(0, number)).await?;
     }
     Ok(())
 }
@@ -76,10 +65,7 @@ pub(super) async fn foreign_frames_arrive(lab: &Lab<'_>) -> Outcome {
     let transport = lab.transport().await;
     let mut reader = lab.subscribe(&*transport).await?;
     let foreign = Bytes::from_static(b"\x00not one of ours\xff");
-    let hook = lab
-        .harness
-        .publish_foreign(lab.channel, foreign.clone())
-        .await;
+    let hook = lab.harness.publish_foreign(lab.channel, foreign.clone()).await;
     lab.needs("publish_foreign", hook)?;
     lab.publish(&*transport, stamp(0, 0)).await?;
     reader.expect("the foreign frame", &foreign).await?;

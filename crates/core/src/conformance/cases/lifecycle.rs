@@ -20,14 +20,10 @@ pub(super) async fn subscriptions_of_one_transport_are_independent(lab: &Lab<'_>
         lab.publish(&*transport, stamp(0, number)).await?;
     }
     for number in 1..20 {
-        second
-            .expect("a frame for the second", &stamp(0, number))
-            .await?;
+        second.expect("a frame for the second", &stamp(0, number)).await?;
     }
     for number in 0..20 {
-        first
-            .expect("a frame for the first", &stamp(0, number))
-            .await?;
+        first.expect("a frame for the first", &stamp(0, number)).await?;
     }
     Ok(())
 }
@@ -44,12 +40,8 @@ pub(super) async fn a_dropped_subscription_leaves_the_others(lab: &Lab<'_>) -> O
         drop((read, unread));
         lab.publish(&*transport, stamp(0, 2 * round + 1)).await?;
         for number in [2 * round, 2 * round + 1] {
-            stays
-                .expect("a frame for who stays", &stamp(0, number))
-                .await?;
-            stays_elsewhere
-                .expect("a frame for who stays", &stamp(0, number))
-                .await?;
+            stays.expect("a frame for who stays", &stamp(0, number)).await?;
+            stays_elsewhere.expect("a frame for who stays", &stamp(0, number)).await?;
         }
     }
     Ok(())
@@ -73,12 +65,8 @@ pub(super) async fn a_dropped_subscribe_is_harmless(lab: &Lab<'_>) -> Outcome {
         poll_and_drop(transport.subscribe(), round as usize % 5).await;
         let mut reader = lab.subscribe(&*transport).await?;
         lab.publish(&*transport, stamp(0, round)).await?;
-        reader
-            .expect("a frame for the next subscription", &stamp(0, round))
-            .await?;
-        stays
-            .expect("a frame for who stays", &stamp(0, round))
-            .await?;
+        reader.expect("a frame for the next subscription", &stamp(0, round)).await?;
+        stays.expect("a frame for who stays", &stamp(0, round)).await?;
     }
     Ok(())
 }
@@ -96,9 +84,7 @@ pub(super) async fn a_dropped_publish_is_harmless(lab: &Lab<'_>) -> Outcome {
         loop {
             let (publisher, number) = read_stamp(&reader.frame("the publish after it").await?)?;
             if publisher == KEPT {
-                ensure(number == round, || {
-                    format!("frame {number} instead of {round}")
-                })?;
+                ensure(number == round, || format!("frame {number} instead of {round}"))?;
                 break;
             }
             ensure(number <= round && seen.insert(number), || {
@@ -131,9 +117,7 @@ pub(super) async fn a_cancelled_wait_loses_nothing(lab: &Lab<'_>) -> Outcome {
             Poll::Ready(Err(error)) => return Err(lab.checks.unexpected("it ended", &error)),
             Poll::Pending => reader.frame("the next frame").await?,
         };
-        ensure(frame == stamp(0, next), || {
-            format!("frame {next} was lost or repeated")
-        })?;
+        ensure(frame == stamp(0, next), || format!("frame {next} was lost or repeated"))?;
         next += 1;
     }
     publishing.join().await
@@ -152,9 +136,7 @@ pub(super) async fn a_subscription_can_change_tasks(lab: &Lab<'_>) -> Outcome {
         let glance = glance_asleep(&mut reader);
         ensure(glance.is_pending(), || "an item out of nowhere".to_owned())?;
         let waiting = lab.spawn(async move {
-            reader
-                .expect("a frame in another task", &stamp(0, number))
-                .await?;
+            reader.expect("a frame in another task", &stamp(0, number)).await?;
             Ok(reader)
         });
         tokio::task::yield_now().await;

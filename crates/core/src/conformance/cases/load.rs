@@ -55,9 +55,7 @@ pub(super) async fn a_slow_reader_loses_nothing_silently(lab: &Lab<'_>) -> Outco
     let publishing = async {
         for number in 0..frames {
             lab.publish(&*transport, stamped(0, number, len)).await?;
-            quick
-                .expect("a frame for the quick reader", &stamped(0, number, len))
-                .await?;
+            quick.expect("a frame for the quick reader", &stamped(0, number, len)).await?;
         }
         Ok(())
     };
@@ -67,9 +65,7 @@ pub(super) async fn a_slow_reader_loses_nothing_silently(lab: &Lab<'_>) -> Outco
     drop(slow);
     let mut after = lab.subscribe(&*transport).await?;
     lab.publish(&*transport, stamp(1, 0)).await?;
-    after
-        .expect("a frame after the flood", &stamp(1, 0))
-        .await?;
+    after.expect("a frame after the flood", &stamp(1, 0)).await?;
     let frame = quick.frame("a frame after the flood").await?;
     ensure(frame == stamp(1, 0), || {
         format!("the quick reader lost its place (slow one complete: {complete})")

@@ -20,9 +20,7 @@ pub(super) async fn concurrent_publishers_are_seen_in_one_order(lab: &Lab<'_>) -
         let checks = lab.checks.clone();
         publishers.push(lab.spawn(async move {
             for number in 0..FRAMES {
-                checks
-                    .publish(&*transport, stamp(publisher, number))
-                    .await?;
+                checks.publish(&*transport, stamp(publisher, number)).await?;
                 tokio::task::yield_now().await;
             }
             Ok(())
@@ -43,9 +41,7 @@ pub(super) async fn concurrent_publishers_are_seen_in_one_order(lab: &Lab<'_>) -
         publisher.join().await?;
     }
     let agreed = readings.windows(2).all(|pair| pair[0] == pair[1]);
-    ensure(agreed, || {
-        "subscribers saw the frames in different orders".to_owned()
-    })
+    ensure(agreed, || "subscribers saw the frames in different orders".to_owned())
 }
 
 /// How a node fences where the transport cannot: a frame to itself comes after all accepted before it.
