@@ -58,6 +58,12 @@ pub trait Harness: Send + Sync {
         Hook::NotSupported
     }
 
+    /// How many subscriptions the broker holds open on a channel, where it tells.
+    async fn subscriptions(&self, channel: u32) -> Option<usize> {
+        let _ = channel;
+        None
+    }
+
     /// A transport that cannot work, with its secrets in [`secrets`](Self::secrets): a wrong password, a
     /// host that nobody listens on. Called with 0, 1, … until it returns `None`.
     async fn misconfigured(&self, variant: usize) -> Option<Arc<dyn Transport>> {

@@ -37,6 +37,7 @@ mod report;
 mod stamp;
 mod traffic;
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -64,11 +65,17 @@ pub async fn run(harness: &dyn Harness) -> Report {
         let verdict = match ran.catch_unwind().await {
             Ok(Ok(Ok(()))) => Verdict::Passed,
             Ok(Ok(Err(stop)) | Err(stop)) => stop.into(),
-            Err(_) => Verdict::Failed("it panicked".to_owned()),
+            Err(panic) => Verdict::Failed(format!("it panicked: {}", text_of(&*panic))),
         };
         report.add(case.name, verdict);
     }
     report
+}
+
+/// What a panic says, where it says it with a text.
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a text")
 }
 
 impl From<Stop> for Verdict {

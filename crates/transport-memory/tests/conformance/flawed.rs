@@ -33,6 +33,7 @@ struct Shared {
     subscriptions: AtomicU64,
     drops: AtomicU64,
     stuck: AtomicBool,
+    kept: Mutex<Vec<Box<dyn Subscription>>>,
 }
 
 impl Flawed {
@@ -341,6 +342,9 @@ impl Subscription for FlawedSubscription {
 
 impl Drop for FlawedSubscription {
     fn drop(&mut self) {
+        if self.flaw == Flaw::KeepsDroppedSubscriptions {
+            self.shared.kept.lock().unwrap().extend(self.subscription.take());
+        }
         self.shared.drops.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -13,6 +13,7 @@ pub(crate) enum Flaw {
     NewSequencerEachTime,
     SameSequencerForEver,
     RunsOutOfSubscriptions,
+    KeepsDroppedSubscriptions,
     StuckAfterADroppedSubscribe,
     StealsTheEarlierSubscription,
     // Of `publish`.
@@ -64,6 +65,7 @@ pub(crate) const FLAWS: &[(Flaw, &[&str])] = &[
     (Flaw::ReplaysTheLastFrame, &["nothing_from_before_the_confirmation"]),
     (Flaw::NewSequencerEachTime, &["one_channel_has_one_sequencer"]),
     (Flaw::SameSequencerForEver, &["a_restarted_broker_is_another_sequencer"]),
+    (Flaw::KeepsDroppedSubscriptions, &["what_was_dropped_is_gone_at_the_broker"]),
     (Flaw::RunsOutOfSubscriptions, &["subscribing_again_and_again_works"]),
     (Flaw::StuckAfterADroppedSubscribe, &["a_dropped_subscribe_is_harmless"]),
     (Flaw::StealsTheEarlierSubscription, &["subscriptions_of_one_transport_are_independent"]),

@@ -110,6 +110,11 @@ impl Harness for MemoryHarness {
         hook
     }
 
+    async fn subscriptions(&self, _channel: u32) -> Option<usize> {
+        // Cases run one after the other: the hub has no other channel open.
+        (self.abilities == Abilities::All).then(|| self.hub.subscriptions())
+    }
+
     async fn misconfigured(&self, variant: usize) -> Option<Arc<dyn Transport>> {
         if variant > 0 || self.abilities == Abilities::Required {
             return None;

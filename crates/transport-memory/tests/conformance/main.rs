@@ -46,7 +46,7 @@ async fn what_does_not_apply_is_counted_and_says_why() {
     let report = conformance::run(&harness).await;
     report.assert_passed();
     let skipped: BTreeSet<_> = report.skipped().collect();
-    assert_eq!(skipped.len(), 10, "{report}");
+    assert_eq!(skipped.len(), 11, "{report}");
     let reason = "the transport has no native fences";
     assert!(skipped.contains(&("a_fence_belongs_to_its_subscription", reason)));
     let reason = "the harness has no `publish_foreign`";

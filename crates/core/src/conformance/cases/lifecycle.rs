@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use super::super::harness::Hook;
 use super::super::lab::{Lab, Outcome, Stop, ensure};
 use super::super::reader::Reader;
 use super::super::stamp::{read_stamp, stamp};
@@ -69,6 +71,31 @@ pub(super) async fn a_dropped_subscribe_is_harmless(lab: &Lab<'_>) -> Outcome {
         stays.expect("a frame for who stays", &stamp(0, round)).await?;
     }
     Ok(())
+}
+
+pub(super) async fn what_was_dropped_is_gone_at_the_broker(lab: &Lab<'_>) -> Outcome {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let transport = lab.transport().await;
+    let mut stays = lab.subscribe(&*transport).await?;
+    for round in 0..20 {
+        drop(lab.subscribe(&*transport).await?);
+        poll_and_drop(transport.subscribe(), round % 5).await;
+    }
+    // The broker may need a moment to notice.
+    let only_one = async {
+        loop {
+            match lab.harness.subscriptions(lab.channel).await {
+                None => return lab.needs("subscriptions", Hook::NotSupported),
+                Some(1) => return Ok(()),
+                Some(_) => lab.checks.pause(PAUSE).await,
+            }
+        }
+    };
+    lab.checks
+        .within("the broker holding open what is not dropped, and nothing else", only_one)
+        .await??;
+    lab.publish(&*transport, stamp(0, 0)).await?;
+    stays.expect("a frame for who stays", &stamp(0, 0)).await
 }
 
 pub(super) async fn a_dropped_publish_is_harmless(lab: &Lab<'_>) -> Outcome {

@@ -60,6 +60,7 @@ pub(super) const ALL: &[Case] = cases! {
         subscriptions_of_one_transport_are_independent,
         a_dropped_subscription_leaves_the_others,
         a_dropped_subscribe_is_harmless,
+        what_was_dropped_is_gone_at_the_broker,
         a_dropped_publish_is_harmless,
         a_cancelled_wait_loses_nothing,
         a_subscription_can_change_tasks,
