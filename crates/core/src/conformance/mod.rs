@@ -19,7 +19,7 @@
 //!
 //!     async fn transport(&self, channel: u32) -> Arc<dyn Transport> {
 //!         # let _ = channel;
-//!         # unimplemented!()
+//!         # std::future::pending().await
 //!         /* a new transport on the channel of this number */
 //!     }
 //! }
