@@ -111,10 +111,7 @@ impl Endpoint {
             }
         };
         Ok(Self {
-            address: Address::Tcp {
-                host,
-                port: url.port().unwrap_or(DEFAULT_PORT),
-            },
+            address: Address::Tcp { host, port: url.port().unwrap_or(DEFAULT_PORT) },
             tls,
             credentials,
         })
@@ -126,19 +123,13 @@ impl Endpoint {
             return Err(ConfigError::Url("the path of the socket is missing".into()));
         }
         let query = |name: &str| {
-            url.query_pairs()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.into_owned())
+            url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
         let credentials = query("pass").map(|password| Credentials {
             username: query("user").and_then(non_default),
             password,
         });
-        Ok(Self {
-            address: Address::Unix(PathBuf::from(path)),
-            tls: false,
-            credentials,
-        })
+        Ok(Self { address: Address::Unix(PathBuf::from(path)), tls: false, credentials })
     }
 }
 
@@ -158,10 +149,7 @@ mod tests {
     use super::*;
 
     fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp {
-            host: host.into(),
-            port,
-        }
+        Address::Tcp { host: host.into(), port }
     }
 
     #[test]
@@ -207,9 +195,6 @@ mod tests {
     fn debug_hides_the_password() {
         let endpoint = Endpoint::parse("redis://app:hunter2@host").unwrap();
         let shown = format!("{endpoint:?} {endpoint}");
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("app"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("app"), "{shown}");
     }
 }

@@ -104,10 +104,7 @@ impl RedisTransportBuilder {
         master: impl Into<String>,
         urls: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
-        self.source = Source::Sentinel {
-            master: master.into(),
-            urls: collect(urls),
-        };
+        self.source = Source::Sentinel { master: master.into(), urls: collect(urls) };
         self
     }
 
@@ -241,20 +238,9 @@ impl RedisTransportBuilder {
             Source::Urls(urls) => (Topology::Servers, urls),
             Source::Sentinel { master, urls } => {
                 let credentials = self.credentials.clone();
-                (
-                    Topology::Sentinel {
-                        master,
-                        credentials,
-                    },
-                    urls,
-                )
+                (Topology::Sentinel { master, credentials }, urls)
             }
-            Source::Cluster(urls) => (
-                Topology::Cluster {
-                    slot: slot::of(channel.name()),
-                },
-                urls,
-            ),
+            Source::Cluster(urls) => (Topology::Cluster { slot: slot::of(channel.name()) }, urls),
         };
         let contacts = contacts(&urls, &topology, self.credentials.as_ref())?;
         let tls = match self.tls {

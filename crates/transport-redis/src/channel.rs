@@ -39,16 +39,25 @@ impl Channel {
         self.name.as_bytes()
     }
 
-    pub(crate) fn is_sharded(&self) -> bool {
+    /// In a cluster: a command that touches no key (only its name) and that only a server answers which owns
+    /// the slot and is not cut off from the cluster. Sharded publish/subscribe alone goes on when it is.
+    pub(crate) fn ownership_question(&self) -> Option<[&[u8]; 2]> {
+        self.sharded.then(|| [b"EXISTS".as_slice(), self.name()])
+    }
+
+    /// Whether this answers [`ownership_question`](Self::ownership_question) with yes.
+    pub(crate) fn owns_slot(&self, answer: &Value) -> bool {
         self.sharded
+            && match answer {
+                Value::Integer(_) => true,
+                // Ours, and about to move: until it has, messages still go through us.
+                Value::Error(text) => text.starts_with("ASK "),
+                _ => false,
+            }
     }
 
     pub(crate) fn subscribe_command(&self) -> &'static [u8] {
-        if self.sharded {
-            b"SSUBSCRIBE"
-        } else {
-            b"SUBSCRIBE"
-        }
+        if self.sharded { b"SSUBSCRIBE" } else { b"SUBSCRIBE" }
     }
 
     pub(crate) fn publish_command(&self) -> &'static str {
@@ -57,21 +66,13 @@ impl Channel {
 
     /// Whether this confirms that the channel is subscribed to.
     pub(crate) fn is_confirmation(&self, parts: &[Value]) -> bool {
-        let kind: &[u8] = if self.sharded {
-            b"ssubscribe"
-        } else {
-            b"subscribe"
-        };
+        let kind: &[u8] = if self.sharded { b"ssubscribe" } else { b"subscribe" };
         self.is(kind, parts) && matches!(parts[2], Value::Integer(count) if count > 0)
     }
 
     /// Whether this is a message on the channel; the third part is what was published.
     pub(crate) fn is_message(&self, parts: &[Value]) -> bool {
-        let kind: &[u8] = if self.sharded {
-            b"smessage"
-        } else {
-            b"message"
-        };
+        let kind: &[u8] = if self.sharded { b"smessage" } else { b"message" };
         self.is(kind, parts)
     }
 

@@ -37,9 +37,8 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 pub struct NetConnector;
 
 /// A node notices a dead connection by its fences long before; this is for connections that it forgot.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(30))
-    .with_interval(Duration::from_secs(10));
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
 
 #[async_trait]
 impl Connector for NetConnector {
@@ -54,10 +53,9 @@ impl Connector for NetConnector {
             #[cfg(unix)]
             Address::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
             #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this system has no unix sockets",
-            )),
+            Address::Unix(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets"))
+            }
         }
     }
 }

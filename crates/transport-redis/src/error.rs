@@ -16,15 +16,11 @@ pub(crate) fn io_failed(endpoint: &Endpoint, doing: &str, error: io::Error) -> T
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Kind::Configuration,
         _ => Kind::Unreachable,
     };
-    kind.error(format!("{doing} {endpoint} failed"))
-        .with_source(error)
+    kind.error(format!("{doing} {endpoint} failed")).with_source(error)
 }
 
 pub(crate) fn timed_out(endpoint: &Endpoint, after: std::time::Duration) -> TransportError {
-    Kind::Unreachable.error(format!(
-        "no answer from {endpoint} within {} ms",
-        after.as_millis()
-    ))
+    Kind::Unreachable.error(format!("no answer from {endpoint} within {} ms", after.as_millis()))
 }
 
 pub(crate) fn malformed(endpoint: &Endpoint, malformed: Malformed) -> TransportError {
@@ -56,29 +52,19 @@ pub(crate) fn unexpected(endpoint: &Endpoint, asked: &str, value: &Value) -> Tra
 /// A server's error reply. Never for `AUTH`: a server can quote what it did not understand.
 pub(crate) fn refused(endpoint: &Endpoint, asked: &str, text: &str) -> TransportError {
     let (kind, remedy) = classify(text);
-    kind.error(format!(
-        "{endpoint} refused {asked}: {}{remedy}",
-        presentable(text)
-    ))
+    kind.error(format!("{endpoint} refused {asked}: {}{remedy}", presentable(text)))
 }
 
 /// A server's error reply to a publish.
 pub(crate) fn refused_publish(text: &str) -> TransportError {
     let (kind, remedy) = classify(text);
-    kind.error(format!(
-        "the server refused to publish: {}{remedy}",
-        presentable(text)
-    ))
+    kind.error(format!("the server refused to publish: {}{remedy}", presentable(text)))
 }
 
 /// A refused `AUTH`: only the error's code is kept.
 pub(crate) fn login_refused(endpoint: &Endpoint, text: &str) -> TransportError {
     let code = text.split(' ').next().unwrap_or_default();
-    let code = if code.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        code
-    } else {
-        "ERR"
-    };
+    let code = if code.bytes().all(|byte| byte.is_ascii_uppercase()) { code } else { "ERR" };
     Kind::Unauthorized.error(format!(
         "{endpoint} refused the user or password ({code}); check the credentials in the URL"
     ))
@@ -87,20 +73,14 @@ pub(crate) fn login_refused(endpoint: &Endpoint, text: &str) -> TransportError {
 fn classify(text: &str) -> (Kind, &'static str) {
     let code = text.split(' ').next().unwrap_or_default();
     match code {
-        "NOAUTH" => (
-            Kind::Unauthorized,
-            "; add the password to the URL (redis://:password@host)",
-        ),
+        "NOAUTH" => (Kind::Unauthorized, "; add the password to the URL (redis://:password@host)"),
         "WRONGPASS" => (Kind::Unauthorized, "; check the credentials in the URL"),
         "NOPERM" => (
             Kind::Unauthorized,
-            "; the user needs +subscribe +publish (in a cluster +ssubscribe +spublish +cluster|slots) +ping \
-             +info +role on the channel (&channel)",
+            "; the user needs +subscribe +publish +ping +info +role, in a cluster also +ssubscribe +spublish \
+             +cluster|slots +exists and to read (%R~) a key named like the channel, and the channel itself (&)",
         ),
-        "DENIED" => (
-            Kind::Unauthorized,
-            "; the server is in protected mode and needs a password",
-        ),
+        "DENIED" => (Kind::Unauthorized, "; the server is in protected mode and needs a password"),
         "MOVED" | "ASK" => (Kind::Demoted, "; another server owns the channel's slot"),
         "READONLY" => (Kind::Demoted, "; it is a replica"),
         "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "TRYAGAIN" | "BUSY" => (Kind::Unreachable, ""),
@@ -113,20 +93,16 @@ fn classify(text: &str) -> (Kind, &'static str) {
             Kind::Configuration,
             "; the server is not part of a cluster: use `url` instead of `cluster`",
         ),
-        _ if text.contains("unknown command") || text.contains("unknown subcommand") => (
-            Kind::Configuration,
-            "; the server is too old, or the command is renamed",
-        ),
+        _ if text.contains("unknown command") || text.contains("unknown subcommand") => {
+            (Kind::Configuration, "; the server is too old, or the command is renamed")
+        }
         _ => (Kind::Protocol, ""),
     }
 }
 
 /// One short line, without what we sent ("..., with args beginning with: ...").
 fn presentable(text: &str) -> String {
-    let text = text
-        .split(", with args beginning with")
-        .next()
-        .unwrap_or_default();
+    let text = text.split(", with args beginning with").next().unwrap_or_default();
     let mut end = text.len().min(MAX_TEXT_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -23,8 +23,9 @@
 //!
 //! # What the server needs
 //! Redis 3 or newer, Redis 7 for a cluster. A user with access rules needs
-//! `+subscribe +publish +ping +info +role &unstale:shop*`, in a cluster also
-//! `+ssubscribe +spublish +cluster|slots`; `+hello +client|setname` are good to have. No key is ever touched.
+//! `+subscribe +publish +ping +info +role &unstale:shop*`, in a cluster
+//! also `+ssubscribe +spublish +cluster|slots +exists %R~unstale:shop*`; `+hello +client|setname` are good to
+//! have. No key is ever read or written.
 //!
 //! A subscriber that does not read is cut off by the server (`client-output-buffer-limit pubsub`); the
 //! subscription then ends and the node repairs.

@@ -35,11 +35,7 @@ pub(crate) struct Locator {
 
 impl Locator {
     pub(crate) fn new(topology: Topology, contacts: Vec<Endpoint>) -> Self {
-        Self {
-            topology,
-            contacts,
-            preferred: AtomicUsize::new(0),
-        }
+        Self { topology, contacts, preferred: AtomicUsize::new(0) }
     }
 
     /// Connects to the primary through the first contact that leads there. Each contact gets the connect
@@ -78,10 +74,7 @@ impl Locator {
     ) -> Result<(Server, Primary), TransportError> {
         let endpoint = match &self.topology {
             Topology::Servers => contact.clone(),
-            Topology::Sentinel {
-                master,
-                credentials,
-            } => Endpoint {
+            Topology::Sentinel { master, credentials } => Endpoint {
                 credentials: credentials.clone(),
                 ..ask_sentinel(dialer, contact, master).await?
             },
@@ -107,14 +100,9 @@ async fn ask_sentinel(
             _ => None,
         }
         .ok_or_else(|| error::unexpected(sentinel, "SENTINEL", &Value::Nil)),
-        Some(Value::Nil) => Err(Kind::NotFound.error(format!(
-            "the sentinel {sentinel} knows no primary named {master:?}"
-        ))),
-        other => Err(error::unexpected(
-            sentinel,
-            "SENTINEL",
-            &other.unwrap_or(Value::Nil),
-        )),
+        Some(Value::Nil) => Err(Kind::NotFound
+            .error(format!("the sentinel {sentinel} knows no primary named {master:?}"))),
+        other => Err(error::unexpected(sentinel, "SENTINEL", &other.unwrap_or(Value::Nil))),
     }
 }
 
@@ -128,21 +116,12 @@ async fn ask_cluster(
     let ranges = match answer {
         Some(Value::List(ranges)) => ranges,
         other => {
-            return Err(error::unexpected(
-                seed,
-                "CLUSTER SLOTS",
-                &other.unwrap_or(Value::Nil),
-            ));
+            return Err(error::unexpected(seed, "CLUSTER SLOTS", &other.unwrap_or(Value::Nil)));
         }
     };
     for range in &ranges {
         let Value::List(range) = range else { continue };
-        let [
-            Value::Integer(from),
-            Value::Integer(to),
-            Value::List(primary),
-            ..,
-        ] = &range[..]
+        let [Value::Integer(from), Value::Integer(to), Value::List(primary), ..] = &range[..]
         else {
             continue;
         };
@@ -154,9 +133,8 @@ async fn ask_cluster(
             .ok_or_else(|| error::unexpected(seed, "CLUSTER SLOTS", &Value::Nil));
         }
     }
-    Err(Kind::Unreachable.error(format!(
-        "the cluster node {seed} knows no owner of the channel's slot {slot}"
-    )))
+    Err(Kind::Unreachable
+        .error(format!("the cluster node {seed} knows no owner of the channel's slot {slot}")))
 }
 
 /// A server that `informant` named: reached with TLS and credentials like the informant itself.

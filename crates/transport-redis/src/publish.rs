@@ -64,7 +64,8 @@ impl Publisher {
         let mut multiplexed = connection.multiplexed.clone();
         let sent = pipeline.query_async::<Vec<RedisResult<Value>>>(&mut multiplexed);
         let outcome = match self.in_time(sent).await {
-            Ok(replies) => check_replies(&connection.name, &replies)
+            Ok(replies) => self
+                .check_accepted(&connection.name, &replies)
                 .and_then(|rest| check_role(&connection.name, rest))
                 .and_then(|()| self.sequencer.accepts(&connection.primary)),
             Err(error) => Err(error),
@@ -75,10 +76,7 @@ impl Publisher {
                 // Whatever it was, a new connection finds out who is the primary now. Others that
                 // publish on this one keep it until they are done.
                 let mut kept = slot.lock().await;
-                if kept
-                    .as_ref()
-                    .is_some_and(|kept| Arc::ptr_eq(kept, &connection))
-                {
+                if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &connection)) {
                     *kept = None;
                 }
                 Err(error)
@@ -96,7 +94,7 @@ impl Publisher {
         pipeline.cmd("INFO").arg("server");
         pipeline.cmd("INFO").arg("replication");
         let replies = self.in_time((connection.send)(pipeline)).await?;
-        let rest = check_replies(NAME, &replies)?;
+        let rest = self.check_accepted(NAME, &replies)?;
         let sections = rest.iter().map(|reply| text(NAME, reply));
         let sections = sections.collect::<Result<Vec<_>, _>>()?;
         Ok(Primary::from_info(NAME, &sections)?.sequencer())
@@ -105,11 +103,34 @@ impl Publisher {
     fn pipeline(&self, frame: &[u8]) -> Pipeline {
         let mut pipeline = redis::pipe();
         pipeline.ignore_errors();
+        pipeline.cmd(self.channel.publish_command()).arg(self.channel.name()).arg(frame);
+        if let Some([command, argument]) = self.channel.ownership_question() {
+            let mut question = redis::Cmd::new();
+            question.arg(command).arg(argument);
+            pipeline.add_command(question);
+        }
         pipeline
-            .cmd(self.channel.publish_command())
-            .arg(self.channel.name())
-            .arg(frame);
-        pipeline
+    }
+
+    /// Checks that the frame was accepted, by the slot's owner in a cluster; the other replies are returned.
+    fn check_accepted<'a>(
+        &self,
+        server: &str,
+        replies: &'a [RedisResult<Value>],
+    ) -> Result<&'a [RedisResult<Value>], TransportError> {
+        let rest = match replies {
+            [Ok(Value::Int(_)), rest @ ..] => rest,
+            [Err(failure), ..] => return Err(failed(failure)),
+            _ => return Err(not_understood(server)),
+        };
+        match rest {
+            _ if self.channel.ownership_question().is_none() => Ok(rest),
+            [Ok(Value::Int(_)), rest @ ..] => Ok(rest),
+            // Ours, and about to move: until it has, messages still go through us.
+            [Err(failure), rest @ ..] if failure.code() == Some("ASK") => Ok(rest),
+            [Err(failure), ..] => Err(failed(failure)),
+            _ => Err(not_understood(server)),
+        }
     }
 
     async fn in_time<T>(
@@ -132,7 +153,9 @@ impl Publisher {
         slot: &Mutex<Option<Arc<Connection>>>,
     ) -> Result<Arc<Connection>, TransportError> {
         let mut slot = slot.lock().await;
-        if let Some(connection) = &*slot {
+        if let Some(connection) = &*slot
+            && !connection.alive.is_closed()
+        {
             return Ok(Arc::clone(connection));
         }
         let (server, primary) = self.locator.connect(&self.dialer, false).await?;
@@ -157,12 +180,8 @@ impl Publisher {
                 }
             }),
         );
-        let connection = Arc::new(Connection {
-            name,
-            primary: primary.sequencer(),
-            multiplexed,
-            _alive: alive,
-        });
+        let connection =
+            Arc::new(Connection { name, primary: primary.sequencer(), multiplexed, alive });
         self.sequencer.found(&connection.primary);
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
@@ -174,8 +193,8 @@ pub(crate) struct Connection {
     name: String,
     primary: SequencerId,
     multiplexed: MultiplexedConnection,
-    /// Dropped with the connection, which ends its driver.
-    _alive: oneshot::Sender<()>,
+    /// Dropped with the connection, which ends its driver; closed when the driver has ended by itself.
+    alive: oneshot::Sender<()>,
 }
 
 impl fmt::Debug for Connection {
@@ -215,27 +234,13 @@ impl fmt::Debug for GivenConnection {
     }
 }
 
-/// Checks that the first reply accepts the frame; the others are returned.
-fn check_replies<'a>(
-    server: &str,
-    replies: &'a [RedisResult<Value>],
-) -> Result<&'a [RedisResult<Value>], TransportError> {
-    match replies {
-        [Ok(Value::Int(_)), rest @ ..] => Ok(rest),
-        [Err(failure), ..] => Err(failed(failure)),
-        _ => Err(not_understood(server)),
-    }
-}
-
 fn check_role(server: &str, replies: &[RedisResult<Value>]) -> Result<(), TransportError> {
     match replies {
         [Ok(Value::Array(parts))] => match parts.first() {
             Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-            Some(Value::BulkString(role)) => Err(server::not_primary(
-                server,
-                &String::from_utf8_lossy(role),
-                "",
-            )),
+            Some(Value::BulkString(role)) => {
+                Err(server::not_primary(server, &String::from_utf8_lossy(role), ""))
+            }
             _ => Err(not_understood(server)),
         },
         [Err(failure)] => Err(failed(failure)),

@@ -52,12 +52,7 @@ pub(crate) fn encode(out: &mut BytesMut, arguments: &[&[u8]]) {
 
 /// The first value in `input` and the bytes it took; `None` while it is incomplete.
 pub(crate) fn parse(input: &[u8], max_bytes: usize) -> Result<Option<(Value, usize)>, Malformed> {
-    let mut parser = Parser {
-        input,
-        position: 0,
-        elements: 0,
-        max_bytes,
-    };
+    let mut parser = Parser { input, position: 0, elements: 0, max_bytes };
     match parser.value(0) {
         Ok(value) => Ok(Some((value, parser.position))),
         Err(Stop::Incomplete) if input.len() > max_bytes => Err(Malformed::TooLarge(input.len())),
@@ -93,14 +88,12 @@ impl<'a> Parser<'a> {
         let kind = self.take(1)?[0];
         match kind {
             b'+' | b',' | b'(' | b'#' => Ok(Value::Text(Bytes::copy_from_slice(self.line()?))),
-            b'-' => Ok(Value::Error(
-                String::from_utf8_lossy(self.line()?).into_owned(),
-            )),
+            b'-' => Ok(Value::Error(String::from_utf8_lossy(self.line()?).into_owned())),
             b':' => Ok(Value::Integer(number(self.line()?)?)),
             b'_' => self.line().map(|_| Value::Nil),
-            b'$' => Ok(self.bulk()?.map_or(Value::Nil, |bytes| {
-                Value::Text(Bytes::copy_from_slice(bytes))
-            })),
+            b'$' => Ok(self
+                .bulk()?
+                .map_or(Value::Nil, |bytes| Value::Text(Bytes::copy_from_slice(bytes)))),
             b'!' => Ok(self.bulk()?.map_or(Value::Nil, |bytes| {
                 Value::Error(String::from_utf8_lossy(bytes).into_owned())
             })),
@@ -146,11 +139,7 @@ impl<'a> Parser<'a> {
             return Err(Malformed::TooLarge(length).into());
         }
         let bytes = self.take(length)?;
-        if self.take(2)? == b"\r\n" {
-            Ok(Some(bytes))
-        } else {
-            Err(Malformed::LineEnd.into())
-        }
+        if self.take(2)? == b"\r\n" { Ok(Some(bytes)) } else { Err(Malformed::LineEnd.into()) }
     }
 
     fn line(&mut self) -> Result<&'a [u8], Stop> {
@@ -175,10 +164,7 @@ impl<'a> Parser<'a> {
 }
 
 fn number(line: &[u8]) -> Result<i64, Malformed> {
-    std::str::from_utf8(line)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(Malformed::Number)
+    std::str::from_utf8(line).ok().and_then(|text| text.parse().ok()).ok_or(Malformed::Number)
 }
 
 #[cfg(test)]
@@ -208,10 +194,7 @@ mod tests {
         assert_eq!(whole(b"=7\r\ntxt:abc\r\n"), text("abc"));
         assert_eq!(whole(b"-ERR no\r\n"), Value::Error("ERR no".into()));
         assert_eq!(whole(b"!6\r\nERR no\r\n"), Value::Error("ERR no".into()));
-        assert_eq!(
-            whole(b"%1\r\n+a\r\n:1\r\n"),
-            Value::List(vec![text("a"), Value::Integer(1)])
-        );
+        assert_eq!(whole(b"%1\r\n+a\r\n:1\r\n"), Value::List(vec![text("a"), Value::Integer(1)]));
         assert_eq!(
             whole(b">2\r\n+message\r\n*1\r\n#t\r\n"),
             Value::Push(vec![text("message"), Value::List(vec![text("t")])])

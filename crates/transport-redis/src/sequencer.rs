@@ -58,11 +58,7 @@ pub(crate) struct Tenure {
 
 impl Tenure {
     pub(crate) fn of(primary: SequencerId) -> Self {
-        Self {
-            primary,
-            over: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
-        }
+        Self { primary, over: AtomicBool::new(false), waker: AtomicWaker::new() }
     }
 
     /// An error once a newer primary is known; the task is woken when that happens.

@@ -54,12 +54,8 @@ impl Dialer {
             granted = !matches!(hello[..], [Value::Error(_)]);
         }
         // Only for the operator's eyes; a refusal changes nothing.
-        wire.request(&[&[b"CLIENT", b"SETNAME", self.client_name.as_bytes()]])
-            .await?;
-        Ok(Server {
-            wire,
-            resp3: granted,
-        })
+        wire.request(&[&[b"CLIENT", b"SETNAME", self.client_name.as_bytes()]]).await?;
+        Ok(Server { wire, resp3: granted })
     }
 
     async fn stream(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, TransportError> {
@@ -113,10 +109,8 @@ pub(crate) struct Server {
 impl Server {
     /// Who the server is; an error if it is not a primary.
     pub(crate) async fn primary(&mut self) -> Result<Primary, TransportError> {
-        let values = self
-            .wire
-            .request(&[&[b"INFO", b"server"], &[b"INFO", b"replication"]])
-            .await?;
+        let values =
+            self.wire.request(&[&[b"INFO", b"server"], &[b"INFO", b"replication"]]).await?;
         let endpoint = self.wire.endpoint();
         let mut sections = Vec::with_capacity(values.len());
         for value in &values {
@@ -173,11 +167,7 @@ impl Primary {
     /// Both ids, shortened to 96 bits each: enough to tell servers apart, and still what `INFO` shows.
     pub(crate) fn sequencer(&self) -> SequencerId {
         let short = |id: &str| id.chars().take(24).collect::<String>();
-        SequencerId::new(format!(
-            "{}:{}",
-            short(&self.run_id),
-            short(&self.replication_id)
-        ))
+        SequencerId::new(format!("{}:{}", short(&self.run_id), short(&self.replication_id)))
     }
 }
 
@@ -245,9 +235,6 @@ mod tests {
         assert_eq!(kind(b"role:sentinel\r\n"), Kind::Demoted);
         assert_eq!(kind(b"role:master\r\n"), Kind::Protocol);
         assert_eq!(kind(b"\xff"), Kind::Protocol);
-        assert_eq!(
-            Primary::from_info("h", &[SERVER]).unwrap_err().kind(),
-            Kind::Protocol
-        );
+        assert_eq!(Primary::from_info("h", &[SERVER]).unwrap_err().kind(), Kind::Protocol);
     }
 }

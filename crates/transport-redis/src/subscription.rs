@@ -26,8 +26,8 @@ const MAX_FENCES: usize = 1024;
 /// accepted, and `INFO replication`, which shows that the server has been the primary all along: of the same
 /// replication id at some moment after the fence was asked for, hence at every moment before. The second
 /// may thus take another connection to the same server process, and must where version 2 of the
-/// protocol allows only `PING` on a subscribed one. In a cluster the channel is also subscribed to once more,
-/// which a server refuses that no longer owns the slot or knows that it is cut off.
+/// protocol allows only `PING` on a subscribed one. In a cluster a question about the channel's slot is asked
+/// before `INFO`, which a server refuses that no longer owns the slot or knows that it is cut off.
 pub(crate) struct RedisSubscription {
     wire: Wire,
     /// For `INFO`, with version 2 of the protocol.
@@ -65,9 +65,8 @@ impl RedisSubscription {
             } else {
                 let mut control = dialer.open(&endpoint, false).await?;
                 if control.primary().await? != primary {
-                    return Err(Kind::Demoted.error(format!(
-                        "two connections to {endpoint} reach different servers"
-                    )));
+                    return Err(Kind::Demoted
+                        .error(format!("two connections to {endpoint} reach different servers")));
                 }
                 Some(control.wire)
             };
@@ -174,8 +173,11 @@ impl RedisSubscription {
         )))
     }
 
-    /// The answer to `INFO replication`.
+    /// The answer to `INFO replication`, or to the question about the slot that goes before it.
     fn confirm(&mut self, value: &Value) -> Result<(), TransportError> {
+        if self.channel.owns_slot(value) {
+            return Ok(());
+        }
         let endpoint = self.control.as_ref().unwrap_or(&self.wire).endpoint();
         let Value::Text(section) = value else {
             return Err(error::unexpected(endpoint, "INFO", value));
@@ -219,28 +221,31 @@ impl Subscription for RedisSubscription {
         if self.ended {
             return Poll::Ready(Err(Kind::Closed.error("this subscription has ended")));
         }
-        let polled = self.poll_item(context);
-        self.ended = matches!(polled, Poll::Ready(Err(_)));
-        polled
+        self.poll_item(context).map_err(|error| {
+            self.ended = true;
+            match error.kind() {
+                // The server does not say why it closes a connection.
+                Kind::Unreachable => Kind::Unreachable
+                    .error(
+                        "the subscription broke (a server also cuts off a subscriber that reads too slowly, see its \
+                         `client-output-buffer-limit pubsub`)",
+                    )
+                    .with_source(error),
+                _ => error,
+            }
+        })
     }
 
     fn fence(&mut self, token: u64) {
         if self.ended || self.fences.len() > MAX_FENCES {
             return;
         }
-        self.fences.push_back(Fence {
-            token,
-            confirmed: false,
-            passed: false,
-        });
-        if self.channel.is_sharded() {
-            self.wire
-                .queue(&[self.channel.subscribe_command(), self.channel.name()]);
+        self.fences.push_back(Fence { token, confirmed: false, passed: false });
+        let control = self.control.as_mut().unwrap_or(&mut self.wire);
+        if let Some(question) = self.channel.ownership_question() {
+            control.queue(&question);
         }
-        self.control
-            .as_mut()
-            .unwrap_or(&mut self.wire)
-            .queue(&[b"INFO", b"replication"]);
+        control.queue(&[b"INFO", b"replication"]);
         self.wire.queue(&[b"PING", token.to_string().as_bytes()]);
     }
 }

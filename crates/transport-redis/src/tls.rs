@@ -76,9 +76,7 @@ impl Tls {
             .map_err(|error| ConfigError::Tls(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self {
-            config: Arc::new(config),
-        })
+        Ok(Self { config: Arc::new(config) })
     }
 
     /// Speaks TLS over `stream`.

@@ -49,10 +49,7 @@ impl RedisTransport {
     }
 
     pub(crate) fn new_from(publisher: Publisher, capabilities: Capabilities) -> Self {
-        Self {
-            publisher,
-            capabilities,
-        }
+        Self { publisher, capabilities }
     }
 
     /// The channel that frames travel on.
@@ -64,13 +61,7 @@ impl RedisTransport {
 #[async_trait]
 impl Transport for RedisTransport {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, TransportError> {
-        let Publisher {
-            dialer,
-            locator,
-            channel,
-            sequencer,
-            ..
-        } = &self.publisher;
+        let Publisher { dialer, locator, channel, sequencer, .. } = &self.publisher;
         let subscription = RedisSubscription::open(dialer, locator, channel).await?;
         sequencer.subscribed(subscription.tenure());
         Ok(Box::new(subscription))

@@ -136,8 +136,7 @@ impl Wire {
         if read == 0 {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the server closed the connection (as it does with a subscriber that reads too slowly, see its \
-                 `client-output-buffer-limit pubsub`)",
+                "the server closed the connection",
             )));
         }
         self.end += read;

@@ -1,8 +1,5 @@
 //! One real server: order, fences, publishing, and everything that must end or fail.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests wait for real servers in real time"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests wait for real servers in real time")]
 
 mod support;
 
@@ -76,26 +73,14 @@ async fn any_bytes_of_anyone_pass_and_other_channels_do_not() {
             .unwrap();
     }
     let seen = fenced(&mut subscription, 1).await.unwrap();
-    assert_eq!(
-        seen,
-        [
-            garbage,
-            Bytes::new(),
-            frame("pong"),
-            frame("*1\r\n$4\r\nPING\r\n")
-        ]
-    );
+    assert_eq!(seen, [garbage, Bytes::new(), frame("pong"), frame("*1\r\n$4\r\nPING\r\n")]);
 }
 
 #[tokio::test]
 async fn the_database_makes_no_difference() {
     let server = RedisServer::start().await;
     let url = |database: u8| format!("{}/{database}", server.url());
-    let mut subscription = RedisTransport::new(url(3), "shop")
-        .unwrap()
-        .subscribe()
-        .await
-        .unwrap();
+    let mut subscription = RedisTransport::new(url(3), "shop").unwrap().subscribe().await.unwrap();
     let other = RedisTransport::new(url(7), "shop").unwrap();
     other.publish(frame("x")).await.unwrap();
     assert_eq!(next(&mut subscription).await, Item::Frame(frame("x")));
@@ -123,10 +108,7 @@ async fn a_frame_of_the_largest_size_passes_and_a_larger_one_is_rejected() {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_to_keep_ends_the_subscription() {
-    let server = Options::new()
-        .line("client-output-buffer-limit pubsub 0 0 0")
-        .start()
-        .await;
+    let server = Options::new().line("client-output-buffer-limit pubsub 0 0 0").start().await;
     let transport = transport(&server);
     let mut subscription = transport.subscribe().await.unwrap();
     redis::cmd("PUBLISH")
@@ -243,10 +225,7 @@ async fn a_paused_server_loses_nothing() {
 
 #[tokio::test]
 async fn a_slow_subscriber_is_cut_off_and_told() {
-    let server = Options::new()
-        .line("client-output-buffer-limit pubsub 256kb 0 0")
-        .start()
-        .await;
+    let server = Options::new().line("client-output-buffer-limit pubsub 256kb 0 0").start().await;
     let transport = transport(&server);
     let mut subscription = transport.subscribe().await.unwrap();
     let burst = Bytes::from(vec![0; 64 * 1024]);
@@ -258,10 +237,7 @@ async fn a_slow_subscriber_is_cut_off_and_told() {
     .await;
     let error = end(&mut subscription).await;
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
-    assert!(
-        error.to_string().contains("slow") || error.to_string().contains("reset"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("too slowly"), "{error}");
 }
 
 #[tokio::test]
@@ -276,20 +252,12 @@ async fn time_outs_end_what_a_stopped_server_holds_up() {
         .unwrap();
     transport.publish(frame("warm")).await.unwrap();
     server.stop();
-    let error = soon("the time-out", transport.publish(frame("x")))
-        .await
-        .unwrap_err();
+    let error = soon("the time-out", transport.publish(frame("x"))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
-    let error = soon("the time-out", transport.subscribe())
-        .await
-        .err()
-        .unwrap();
+    let error = soon("the time-out", transport.subscribe()).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
     server.cont();
-    until("publishing again", || async {
-        transport.publish(frame("y")).await.ok()
-    })
-    .await;
+    until("publishing again", || async { transport.publish(frame("y")).await.ok() }).await;
 }
 
 #[tokio::test]

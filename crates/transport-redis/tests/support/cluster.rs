@@ -19,14 +19,9 @@ impl Cluster {
                 .line(format!("cluster-port {}", super::server::free_port()));
             nodes.push(options.start().await);
         }
-        for (index, (from, to)) in [(0, 5460), (5461, 10922), (10923, 16383)]
-            .iter()
-            .enumerate()
-        {
+        for (index, (from, to)) in [(0, 5460), (5461, 10922), (10923, 16383)].iter().enumerate() {
             let (from, to) = (from.to_string(), to.to_string());
-            nodes[index]
-                .cli(&["CLUSTER", "ADDSLOTSRANGE", &from, &to])
-                .await;
+            nodes[index].cli(&["CLUSTER", "ADDSLOTSRANGE", &from, &to]).await;
         }
         let cluster = Self { nodes };
         cluster.meet().await;
@@ -42,9 +37,7 @@ impl Cluster {
                 let (_, bus): (String, String) = redis::from_redis_value(config).expect("a pair");
                 bus
             };
-            first
-                .cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])
-                .await;
+            first.cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
         }
         for node in &self.nodes {
             until("the cluster to form", || async {
@@ -80,12 +73,9 @@ impl Cluster {
         let slot = slot.to_string();
         let new_owner = self.nodes[to].text(&["CLUSTER", "MYID"]).await;
         // The new owner first, so that there is no moment without one.
-        self.nodes[to]
-            .cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &new_owner])
-            .await;
+        self.nodes[to].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &new_owner]).await;
         for node in &self.nodes {
-            node.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &new_owner])
-                .await;
+            node.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &new_owner]).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Real servers for tests: started on free ports, stopped when dropped.
 //!
 //! Used by several test binaries, each of which uses a part of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 pub mod cluster;
 pub mod proxy;
@@ -27,10 +27,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Asks again and again until `condition` yields something.
-pub async fn until<T, F>(what: &str, mut condition: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
+pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     soon(what, async {
         loop {
             if let Some(value) = condition().await {
@@ -44,9 +41,7 @@ where
 
 /// The next item of a subscription that must not have ended.
 pub async fn next(subscription: &mut Box<dyn Subscription>) -> Item {
-    soon("an item", subscription.next())
-        .await
-        .expect("the subscription lives")
+    soon("an item", subscription.next()).await.expect("the subscription lives")
 }
 
 /// Items until a fence passes; what came before it.

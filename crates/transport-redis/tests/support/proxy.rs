@@ -40,9 +40,7 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start(server_port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (weather, _) = watch::channel(Weather {
             to_server: Flow::Pass,
@@ -60,11 +58,7 @@ impl Proxy {
                 }
             }
         });
-        Self {
-            port,
-            weather,
-            listener,
-        }
+        Self { port, weather, listener }
     }
 
     pub fn url(&self) -> String {
@@ -90,8 +84,7 @@ impl Proxy {
 
     /// Whether new connections are served; else they are closed at once.
     pub fn accept(&self, accepting: bool) {
-        self.weather
-            .send_modify(|weather| weather.accepting = accepting);
+        self.weather.send_modify(|weather| weather.accepting = accepting);
     }
 }
 
@@ -127,11 +120,7 @@ async fn pump(
 ) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        if forecast
-            .wait_for(|weather| flow(weather) != Flow::Hold)
-            .await
-            .is_err()
-        {
+        if forecast.wait_for(|weather| flow(weather) != Flow::Hold).await.is_err() {
             return;
         }
         let Ok(read @ 1..) = from.read(&mut buffer).await else {

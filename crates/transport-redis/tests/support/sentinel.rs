@@ -13,23 +13,30 @@ pub struct Sentinels {
 pub const MASTER: &str = "mymaster";
 
 impl Sentinels {
-    /// Starts them; `configure` is applied to the servers.
-    pub async fn start(configure: impl Fn(Options) -> Options) -> Self {
-        let servers = vec![
-            configure(Options::new()).start().await,
-            configure(Options::new()).start().await,
-        ];
+    /// Starts them.
+    pub async fn start() -> Self {
+        Self::start_servers(|options| options, None).await
+    }
+
+    /// Starts them; the servers ask for a password, the sentinels do not.
+    pub async fn start_with_password(password: &str) -> Self {
+        Self::start_servers(|options| options.password(password), Some(password)).await
+    }
+
+    async fn start_servers(configure: impl Fn(Options) -> Options, password: Option<&str>) -> Self {
+        let servers =
+            vec![configure(Options::new()).start().await, configure(Options::new()).start().await];
         servers[1].replicate(&servers[0]).await;
         let mut sentinels = Vec::new();
         for _ in 0..3 {
-            let options = Options::new()
+            let mut options = Options::new()
                 .sentinel()
-                .line(format!(
-                    "sentinel monitor {MASTER} 127.0.0.1 {} 2",
-                    servers[0].port()
-                ))
+                .line(format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", servers[0].port()))
                 .line(format!("sentinel down-after-milliseconds {MASTER} 500"))
                 .line(format!("sentinel failover-timeout {MASTER} 2000"));
+            if let Some(password) = password {
+                options = options.line(format!("sentinel auth-pass {MASTER} {password}"));
+            }
             sentinels.push(options.start().await);
         }
         let started = Self { servers, sentinels };
@@ -53,10 +60,7 @@ impl Sentinels {
     async fn wait_until_watched(&self) {
         for sentinel in &self.sentinels {
             until("the sentinels to know each other", || async {
-                let answer = sentinel
-                    .try_cli(&["SENTINEL", "MASTER", MASTER])
-                    .await
-                    .ok()?;
+                let answer = sentinel.try_cli(&["SENTINEL", "MASTER", MASTER]).await.ok()?;
                 let state: std::collections::HashMap<String, String> =
                     redis::from_redis_value(answer).ok()?;
                 (state.get("num-slaves")? == "1" && state.get("num-other-sentinels")? == "2")

@@ -132,11 +132,7 @@ impl RedisServer {
 
     /// The URL, without a password.
     pub fn url(&self) -> String {
-        let scheme = if self.options.tls.is_some() {
-            "rediss"
-        } else {
-            "redis"
-        };
+        let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
@@ -232,10 +228,8 @@ impl RedisServer {
 
     fn signal(&self, name: &str) {
         let child = self.child.as_ref().expect("the server runs");
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(child.id().to_string())
-            .status();
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
@@ -274,9 +268,7 @@ impl RedisServer {
 
     /// One command, and what the server answered.
     pub async fn cli(&self, arguments: &[&str]) -> Value {
-        self.try_cli(arguments)
-            .await
-            .unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+        self.try_cli(arguments).await.unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
     }
 
     /// One command, which may fail.
