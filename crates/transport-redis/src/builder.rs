@@ -328,6 +328,9 @@ pub enum ConfigError {
     /// Frames of this size are not possible.
     #[error("`max_frame_bytes` must be between 4 KiB and 512 MiB")]
     FrameSize,
+    /// A client of the application cannot be used.
+    #[error("the client {0}")]
+    Client(&'static str),
     /// Certificates cannot be used.
     #[error("TLS: {0}")]
     Tls(String),

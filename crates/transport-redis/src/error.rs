@@ -55,10 +55,10 @@ pub(crate) fn refused(endpoint: &Endpoint, asked: &str, text: &str) -> Transport
     kind.error(format!("{endpoint} refused {asked}: {}{remedy}", presentable(text)))
 }
 
-/// A server's error reply to a publish.
-pub(crate) fn refused_publish(text: &str) -> TransportError {
+/// An error reply of a server whose address is not known.
+pub(crate) fn refused_anonymous(text: &str) -> TransportError {
     let (kind, remedy) = classify(text);
-    kind.error(format!("the server refused to publish: {}{remedy}", presentable(text)))
+    kind.error(format!("the server refused: {}{remedy}", presentable(text)))
 }
 
 /// A refused `AUTH`: only the error's code is kept.

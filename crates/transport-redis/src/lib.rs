@@ -27,6 +27,10 @@
 //! also `+ssubscribe +spublish +cluster|slots +exists %R~unstale:shop*`; `+hello +client|setname` are good to
 //! have. No key is ever read or written.
 //!
+//! # Features
+//! `fred`: `FredTransport`, the same over clients of the `fred` crate.
+//!
+//! # Slow subscribers
 //! A subscriber that does not read is cut off by the server (`client-output-buffer-limit pubsub`); the
 //! subscription then ends and the node repairs.
 
@@ -35,6 +39,8 @@ mod builder;
 mod channel;
 mod connector;
 mod error;
+#[cfg(feature = "fred")]
+mod fred;
 mod locate;
 mod publish;
 mod resp;
@@ -49,6 +55,8 @@ mod wire;
 pub use address::Address;
 pub use builder::{ConfigError, RedisTransportBuilder};
 pub use connector::{Connector, NetConnector, Stream};
+#[cfg(feature = "fred")]
+pub use fred::FredTransport;
 pub use redis;
 pub use rustls;
 pub use tls::Tls;

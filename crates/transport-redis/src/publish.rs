@@ -267,7 +267,7 @@ fn not_understood(server: &str) -> TransportError {
 fn failed(failure: &redis::RedisError) -> TransportError {
     match failure.code() {
         Some(code) => {
-            error::refused_publish(&format!("{code} {}", failure.detail().unwrap_or_default()))
+            error::refused_anonymous(&format!("{code} {}", failure.detail().unwrap_or_default()))
         }
         // The connection broke. Its own text names no server, but neither can it hold a secret: the
         // `redis` crate was given none.
