@@ -4,6 +4,8 @@ mod builder;
 mod driver;
 mod health;
 mod lane;
+#[cfg(test)]
+mod tests;
 mod uplink;
 mod watchdog;
 
