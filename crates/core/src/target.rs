@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// What an invalidation names: a key of a cache, a tag, a whole cache, or everything.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub enum Target {
+pub(crate) enum Target {
     /// One key of one cache.
     Key {
         /// The cache's name.

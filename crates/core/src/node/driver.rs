@@ -137,7 +137,7 @@ impl Driver {
     fn handle_timeout(&mut self) -> bool {
         let now = self.runtime.now();
         let due = self.replica.next_deadline().is_some_and(|deadline| deadline <= now);
-        if !due || self.full_batches % MAX_FULL_BATCHES != 0 {
+        if !due || !self.full_batches.is_multiple_of(MAX_FULL_BATCHES) {
             return false;
         }
         // Once in a round: whatever the replica may do, the subscription is looked at before the next.

@@ -172,6 +172,7 @@ impl Vector {
     }
 
     /// How many origins are known.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.origins.len()
     }

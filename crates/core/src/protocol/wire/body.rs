@@ -191,7 +191,7 @@ impl Body {
 
 /// Neighbouring keys of one cache share a group, so that its name travels once.
 fn write_targets(out: &mut BytesMut, targets: &[Target]) {
-    let groups = || targets.chunk_by(|left, right| same_group(left, right));
+    let groups = || targets.chunk_by(same_group);
     out.put_varint(groups().count() as u64);
     for group in groups() {
         match &group[0] {

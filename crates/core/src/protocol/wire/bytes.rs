@@ -7,7 +7,7 @@ use crate::node_id::NodeId;
 /// A frame ended too early, or a field has a value that it cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {0}")]
-pub struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(super) &'static str);
 
 /// Reads fields from the front of a frame. Nothing it does can panic or allocate beyond the frame's size.
 #[derive(Clone, Debug)]
