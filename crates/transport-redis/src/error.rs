@@ -63,11 +63,19 @@ pub(crate) fn refused_anonymous(text: &str) -> TransportError {
 
 /// A refused `AUTH`: only the error's code is kept.
 pub(crate) fn login_refused(endpoint: &Endpoint, text: &str) -> TransportError {
+    if is_greeting(text) {
+        return refused(endpoint, "the connection", text);
+    }
     let code = text.split(' ').next().unwrap_or_default();
     let code = if code.bytes().all(|byte| byte.is_ascii_uppercase()) { code } else { "ERR" };
     Kind::Unauthorized.error(format!(
         "{endpoint} refused the user or password ({code}); check the credentials in the URL"
     ))
+}
+
+/// Whether a server says this to whoever comes, instead of answering.
+pub(crate) fn is_greeting(text: &str) -> bool {
+    text.starts_with("DENIED ") || text.starts_with("ERR max number of clients")
 }
 
 fn classify(text: &str) -> (Kind, &'static str) {
@@ -146,6 +154,12 @@ mod tests {
         ] {
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_full_server_is_not_taken_for_a_wrong_password() {
+        let full = login_refused(&endpoint(), "ERR max number of clients reached");
+        assert_eq!(full.kind(), Kind::Throttled);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -59,29 +60,17 @@ impl Publisher {
         frame: &[u8],
     ) -> Result<SequencerId, TransportError> {
         let connection = self.connection(slot).await?;
+        let attempt = Attempt { connection: &connection, succeeded: false };
         let mut pipeline = self.pipeline(frame);
         pipeline.cmd("ROLE");
         let mut multiplexed = connection.multiplexed.clone();
         let sent = pipeline.query_async::<Vec<RedisResult<Value>>>(&mut multiplexed);
-        let outcome = match self.in_time(sent).await {
-            Ok(replies) => self
-                .check_accepted(&connection.name, &replies)
-                .and_then(|rest| check_role(&connection.name, rest))
-                .and_then(|()| self.sequencer.accepts(&connection.primary)),
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(()) => Ok(connection.primary.clone()),
-            Err(error) => {
-                // Whatever it was, a new connection finds out who is the primary now. Others that
-                // publish on this one keep it until they are done.
-                let mut kept = slot.lock().await;
-                if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &connection)) {
-                    *kept = None;
-                }
-                Err(error)
-            }
-        }
+        let replies = self.in_time(sent).await?;
+        let rest = self.check_accepted(&connection.name, &replies)?;
+        check_role(&connection.name, rest)?;
+        self.sequencer.accepts(&connection.primary)?;
+        attempt.succeed();
+        Ok(connection.primary.clone())
     }
 
     async fn publish_on_given(
@@ -154,7 +143,7 @@ impl Publisher {
     ) -> Result<Arc<Connection>, TransportError> {
         let mut slot = slot.lock().await;
         if let Some(connection) = &*slot
-            && !connection.alive.is_closed()
+            && connection.is_usable()
         {
             return Ok(Arc::clone(connection));
         }
@@ -180,8 +169,13 @@ impl Publisher {
                 }
             }),
         );
-        let connection =
-            Arc::new(Connection { name, primary: primary.sequencer(), multiplexed, alive });
+        let connection = Arc::new(Connection {
+            name,
+            primary: primary.sequencer(),
+            multiplexed,
+            suspect: AtomicBool::new(false),
+            alive,
+        });
         self.sequencer.found(&connection.primary);
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
@@ -193,8 +187,37 @@ pub(crate) struct Connection {
     name: String,
     primary: SequencerId,
     multiplexed: MultiplexedConnection,
+    /// A publish on it went wrong, whatever it was: a new one finds out who is the primary now.
+    suspect: AtomicBool,
     /// Dropped with the connection, which ends its driver; closed when the driver has ended by itself.
     alive: oneshot::Sender<()>,
+}
+
+impl Connection {
+    fn is_usable(&self) -> bool {
+        !self.suspect.load(Ordering::Relaxed) && !self.alive.is_closed()
+    }
+}
+
+/// Marks the connection unless the publish succeeded; also when its caller gave up waiting, or a dead
+/// connection would be tried again and again by impatient callers.
+struct Attempt<'a> {
+    connection: &'a Connection,
+    succeeded: bool,
+}
+
+impl Attempt<'_> {
+    fn succeed(mut self) {
+        self.succeeded = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.succeeded {
+            self.connection.suspect.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl fmt::Debug for Connection {

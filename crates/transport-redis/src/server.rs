@@ -52,6 +52,11 @@ impl Dialer {
             // A server before Redis 6, a renamed command, a missing permission: version 2 will do.
             let hello = wire.request(&[&[b"HELLO", b"3"]]).await?;
             granted = !matches!(hello[..], [Value::Error(_)]);
+            if let [Value::Error(text)] = &hello[..]
+                && error::is_greeting(text)
+            {
+                return Err(error::refused(endpoint, "the connection", text));
+            }
         }
         // Only for the operator's eyes; a refusal changes nothing.
         wire.request(&[&[b"CLIENT", b"SETNAME", self.client_name.as_bytes()]]).await?;

@@ -6,9 +6,10 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
+use support::proxy::{Flow, Proxy};
 use support::{Options, RedisServer, end, fenced, next, soon, until};
 use unstale::Transport;
-use unstale::transport::{Item, TransportErrorKind as Kind};
+use unstale::transport::{Item, SubscriptionExt, TransportErrorKind as Kind};
 use unstale_redis::RedisTransport;
 
 fn transport(server: &RedisServer) -> RedisTransport {
@@ -275,4 +276,45 @@ async fn an_unreachable_host_says_so() {
         let error = transport.publish(frame("x")).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unreachable, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_publish_that_is_given_up_does_not_keep_a_dead_connection() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let transport = RedisTransport::new(proxy.url(), "shop").unwrap();
+    transport.publish(frame("warm")).await.unwrap();
+    proxy.set(Flow::Swallow, Flow::Swallow);
+    // Much less patient than the transport's own time-out.
+    let impatient = tokio::time::timeout(Duration::from_millis(50), transport.publish(frame("x")));
+    assert!(impatient.await.is_err());
+    // The old connection has lost bytes for ever; only a new one can work.
+    proxy.set(Flow::Pass, Flow::Pass);
+    transport.publish(frame("y")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_network_confirms_nothing_and_loses_nothing_that_is_late() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let near = transport(&server);
+    let far = RedisTransport::new(proxy.url(), "shop").unwrap();
+    let mut subscription = far.subscribe().await.unwrap();
+    fenced(&mut subscription, 1).await.unwrap();
+
+    proxy.set(Flow::Pass, Flow::Hold);
+    near.publish(frame("late")).await.unwrap();
+    subscription.fence(2);
+    let nothing = tokio::time::timeout(Duration::from_millis(200), subscription.next());
+    assert!(nothing.await.is_err());
+    proxy.set(Flow::Pass, Flow::Pass);
+    assert_eq!(next(&mut subscription).await, Item::Frame(frame("late")));
+    assert_eq!(next(&mut subscription).await, Item::Fenced(2));
+
+    proxy.set(Flow::Swallow, Flow::Pass);
+    subscription.fence(3);
+    let nothing = tokio::time::timeout(Duration::from_millis(200), subscription.next());
+    assert!(nothing.await.is_err());
+    proxy.cut();
+    assert_eq!(end(&mut subscription).await.kind(), Kind::Unreachable);
 }
