@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::entry::Entry;
 use super::error::LoadError;
+use super::mutation::{self, Mutation};
 use super::waits::LoadId;
 use crate::shim::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
@@ -143,6 +144,9 @@ pub(crate) fn invalidate<V>(flights: &mut [Flight<V>]) {
 
 /// Notes that the newest flight of a key was stored.
 pub(crate) fn overtake<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
+    if mutation::active(Mutation::NewerLoadDoesNotVoidOlder) {
+        return;
+    }
     for flight in stripe.get_mut(key).into_iter().flatten() {
         flight.void = Void::Overtaken;
     }
@@ -150,8 +154,7 @@ pub(crate) fn overtake<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
 
 /// Voids the flights of a key for a newer one.
 pub(crate) fn supersede<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
-    use super::mutation::{Mutation, active};
-    if active(Mutation::NewerLoadDoesNotVoidOlder) {
+    if mutation::active(Mutation::NewerLoadDoesNotVoidOlder) {
         return;
     }
     for flight in stripe.get_mut(key).into_iter().flatten() {
