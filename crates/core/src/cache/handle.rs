@@ -235,6 +235,11 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         self.store.engine.weight()
     }
 
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.store.flights.len()
+    }
+
     /// What this cache has done so far.
     pub fn stats(&self) -> Stats {
         self.store.counters.snapshot()

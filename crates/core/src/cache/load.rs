@@ -155,7 +155,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             parent.context.note_entry(&entry, &self.store.clear);
         }
         self.settled = true;
-        self.store.settle(&self.key, self.load, self.start, entry.clone());
+        self.store.settle(&self.key, self.load, self.start, &entry);
         // Only now: who is woken finds the entry, and no flight of it any more.
         self.outcome.send_replace(Some(Ok(entry.clone())));
         entry
@@ -303,8 +303,7 @@ impl Running {
             .parent
             .as_ref()
             .and_then(|parent| shared.waits.wait(parent.context.load(), self.load));
-        let context =
-            LoadContext::new(shared, self.load, self.tick, self.start, self.demand, self.parent);
+        let context = LoadContext::new(shared, self.load, self.tick, self.start, self.demand);
         store.counters.loads.add(1);
         let given = context.clone();
         let work = context.scope(async move { loader(given).await });

@@ -207,7 +207,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     ///
     /// A value that is not stored, but handed to the caller, takes an entry from before it away: a later
     /// hit on that one would go back in time.
-    pub(crate) fn settle(&self, key: &K, load: LoadId, start: Timestamp, entry: Entry<V>) -> bool {
+    pub(crate) fn settle(&self, key: &K, load: LoadId, start: Timestamp, entry: &Entry<V>) -> bool {
         let mut evicted = Evicted::default();
         let mut stripe = self.flights.lock(key);
         let flight = self.flights.remove(&mut stripe, key, load);
@@ -218,7 +218,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         if mutation::active(Mutation::FillVisibleBeforeCheck) {
             insert(&mut evicted);
         }
-        let accepted = void == Void::No && self.is_alive(&entry);
+        let accepted = void == Void::No && self.is_alive(entry);
         if accepted {
             insert(&mut evicted);
             flights::overtake(&mut stripe, key);
