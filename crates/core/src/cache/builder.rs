@@ -145,6 +145,7 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
     }
 
     #[cfg(test)]
+    #[cfg(not(feature = "model"))]
     pub(crate) fn max_loads_in_flight(mut self, loads: usize) -> Self {
         self.max_loads_in_flight = loads;
         self

@@ -194,6 +194,7 @@ impl CellTable {
     }
 
     #[cfg(test)]
+    #[cfg(not(feature = "model"))]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).cells.len()).sum()
     }
@@ -209,6 +210,8 @@ impl Shard {
 }
 
 #[cfg(test)]
+#[cfg(not(feature = "model"))]
+#[allow(clippy::unwrap_used, reason = "these are tests")]
 mod tests {
     use super::*;
 

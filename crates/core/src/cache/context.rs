@@ -189,6 +189,7 @@ impl fmt::Debug for LoadContext {
 }
 
 /// Whether the calling code is part of any load.
+#[inline]
 pub(crate) fn is_inside() -> bool {
     INSIDE.with(StdCell::get)
 }

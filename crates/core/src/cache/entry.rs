@@ -31,11 +31,13 @@ pub(crate) struct Extras {
 }
 
 impl<V> Entry<V> {
+    #[inline]
     pub(crate) fn dependencies(&self) -> &[Dependency] {
         self.extras.as_deref().map_or(&[], |extras| &extras.dependencies)
     }
 
     /// Whether nothing that this was built from has been invalidated since.
+    #[inline]
     pub(crate) fn dependencies_hold(&self) -> bool {
         self.dependencies().iter().all(Dependency::holds)
     }
@@ -45,6 +47,7 @@ impl<V> Entry<V> {
     }
 
     /// Whether the time to live or to idle is over.
+    #[inline]
     pub(crate) fn is_expired(&self, now: u64, idle_ns: u64) -> bool {
         if self.lifetime.is_over(self.as_of, now) {
             return true;

@@ -279,7 +279,7 @@ impl Running {
     }
 
     /// One of two that are done together, as old as both.
-    pub(crate) fn older_of(self, other: Self) -> Self {
+    pub(crate) fn older_of(self, other: &Self) -> Self {
         Self { tick: self.tick.min(other.tick), start: self.start.min(other.start), ..self }
     }
 

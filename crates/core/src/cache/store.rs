@@ -100,6 +100,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     ///
     /// The order is what makes a hit sound: clock and horizon were read by the caller, *then* the entry is
     /// found, *then* its cells are compared. Whoever sees the horizon sees what was applied before it.
+    #[inline]
     pub(crate) fn find<Q>(
         &self,
         key: &Q,
@@ -112,7 +113,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     {
         let entry = self.engine.get(key)?;
         let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
-            self.judge(&entry, &self.shared.moment(), demand)
+            self.judge(&entry, &self.shared.moment(demand), demand)
         } else {
             self.judge(&entry, moment, demand)
         };
@@ -126,6 +127,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         Some((entry, verdict))
     }
 
+    #[inline]
     fn judge(&self, entry: &Entry<V>, moment: &Moment, demand: Demand) -> Verdict {
         if !self.is_alive(entry) {
             Verdict::Dead
@@ -139,6 +141,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Whether nothing was invalidated that the entry depends on; its key is not looked at.
+    #[inline]
     pub(crate) fn is_alive(&self, entry: &Entry<V>) -> bool {
         let cleared =
             self.clear.tick() > entry.tick && !mutation::active(Mutation::ClearNotChecked);

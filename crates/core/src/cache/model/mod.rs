@@ -5,6 +5,8 @@
 //! Every model holds as the code is; and each of the mistakes in [`Mutation`] makes the models fail that are
 //! listed for it, which shows that they look at what they are meant to look at.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod dependencies;
 mod driver;
 mod loads;

@@ -40,7 +40,7 @@ async fn loads_in_flight_are_joined() {
     let node = TestNode::new();
     let cache = cache(&node);
     let (tell, told) = oneshot::channel::<u64>();
-    let mut single = Box::pin(cache.get_or_load(&1, |_| async { told.await }));
+    let mut single = Box::pin(cache.get_or_load(&1, |_| told));
     assert!(poll(&mut single).is_pending());
     let read = cache.get_many_or_load(&[1, 2], |keys, _| async move {
         assert_eq!(keys, [2]);
@@ -59,7 +59,7 @@ async fn a_joined_load_that_comes_to_nothing_is_loaded_again() {
     let node = TestNode::new();
     let cache = cache(&node);
     let (_tell, told) = oneshot::channel::<u64>();
-    let mut single = Box::pin(cache.get_or_load(&1, |_| async { told.await }));
+    let mut single = Box::pin(cache.get_or_load(&1, |_| told));
     assert!(poll(&mut single).is_pending());
     let mut calls = 0;
     let mut many = Box::pin(cache.get_many_or_load(&[1, 2], |keys, _| {

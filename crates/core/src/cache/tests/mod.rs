@@ -1,5 +1,7 @@
 //! Tests of the cache's behaviour, one file per subject.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod basics;
 mod builder;
 mod expiry;

@@ -115,9 +115,8 @@ impl World {
         self.node.advance(std::time::Duration::from_micros(1));
     }
 
-    fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
-        let everything = Target::Everything;
-        match step {
+    fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match *step {
             Step::Read { level, row } => {
                 let value = {
                     let mut read = self.read(level, row);
@@ -150,7 +149,7 @@ impl World {
             }
             Step::ChangeAndDropAll { row } => {
                 self.change(row);
-                self.node.domain.apply(&everything, Origin::Unknown);
+                self.node.domain.apply(&Target::Everything, Origin::Unknown);
             }
             Step::BeginFill { row } => {
                 let fill = self.levels[0].begin_fill(&row);
@@ -181,7 +180,7 @@ proptest! {
     fn nothing_superseded_is_ever_returned(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
         for step in steps {
-            world.step(step)?;
+            world.step(&step)?;
         }
         // Nothing is left behind in the tables.
         world.fills.clear();
