@@ -143,10 +143,13 @@ impl CellTable {
     }
 
     /// To be called after the key was removed from its cache: who found it there before has its cell.
-    pub(crate) fn advance_key(&self, id: CellId, tick: u64) {
-        if self.any_key.load(Ordering::SeqCst) {
+    /// Returns whether other entries may depend on it.
+    pub(crate) fn advance_key(&self, id: CellId, tick: u64) -> bool {
+        let any_key = self.any_key.load(Ordering::SeqCst);
+        if any_key {
             self.advance(id, tick);
         }
+        any_key
     }
 
     fn advance(&self, id: CellId, tick: u64) {

@@ -70,7 +70,7 @@ impl<V> Entry<V> {
     }
 }
 
-/// A time in whole milliseconds, rounded down; from 49 days on an entry lives that long.
+/// A time in whole milliseconds, rounded down, but at least one; 49 days stand for anything longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime(u32);
 
@@ -79,7 +79,7 @@ impl Lifetime {
 
     pub(crate) fn new(duration: Duration) -> Self {
         let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        Self(millis.min(u32::MAX - 1))
+        Self(millis.clamp(1, u32::MAX - 1))
     }
 
     fn is_over(self, from_ns: u64, now_ns: u64) -> bool {

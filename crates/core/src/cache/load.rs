@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use super::context::{Current, LoadContext};
 use super::entry::Entry;
@@ -247,8 +247,9 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
             parent.context.note_entry(&entry, &store.clear);
         }
         let stripe = store.flights.lock(&self.key);
-        store.remove_older(&self.key, start);
+        let removed = store.remove_older(&self.key, start);
         drop(stripe);
+        drop(removed);
         entry
     }
 }
@@ -305,6 +306,7 @@ impl Running {
             .and_then(|parent| shared.waits.wait(parent.context.load(), self.load));
         let context = LoadContext::new(shared, self.load, self.tick, self.start, self.demand);
         store.counters.loads.add(1);
+        trace!(cache = %store.settings.name, load = ?self.load, "a load begins");
         let given = context.clone();
         let work = context.scope(async move { loader(given).await });
         let deadline = self.start.after(store.settings.load_timeout);

@@ -259,11 +259,16 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
                 Ok(Some(entry))
             }
             Some(Err(error)) if join => Err(error),
-            _ if self.shared.runtime.now().since(began) >= self.settings.load_timeout => {
+            _ if self.shared.runtime.now().since(began) >= self.patience() => {
                 Err(LoadError::timed_out())
             }
             _ => Ok(None),
         }
+    }
+
+    /// How long a reader waits for the loads of others: for one that nobody drives, and for the next one.
+    fn patience(&self) -> Duration {
+        self.settings.load_timeout.saturating_mul(2)
     }
 
     /// Notes in the wait graph that the load around this read waits for another. An error if that one

@@ -53,6 +53,24 @@ async fn an_invalidation_reaches_every_level() {
 }
 
 #[tokio::test]
+async fn sweeping_reclaims_what_died_with_something_inner() {
+    let node = TestNode::new();
+    let levels = caches::<2>(&node);
+    load_chain(&levels, 1).await;
+    node.advance(Duration::from_secs(60));
+    for _ in 0..2 {
+        node.domain.sweep();
+    }
+    assert_eq!(levels[0].len(), 1);
+    let _ = levels[1].invalidate(&1);
+    node.advance(Duration::from_secs(60));
+    for _ in 0..2 {
+        node.domain.sweep();
+    }
+    assert_eq!(levels[0].len(), 0);
+}
+
+#[tokio::test]
 async fn nothing_found_is_a_dependency_too() {
     let node = TestNode::new();
     let [outer, inner] = caches(&node);

@@ -44,7 +44,7 @@ enum Step {
     ChangeAndDropAll {
         row: u64,
     },
-    /// Begins a fill at level 0, after reading the row or before.
+    /// Begins a fill at level 0 and reads the row for it.
     BeginFill {
         row: u64,
     },
@@ -140,7 +140,6 @@ impl World {
             }
             Step::ChangeTag { row } => {
                 self.change(row);
-                // Fills carry no tag: they are dropped by their key.
                 let _ = self.levels[0].invalidate_tag(&format!("row {row}"));
             }
             Step::ChangeAndClear { row } => {

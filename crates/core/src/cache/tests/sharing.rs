@@ -143,6 +143,33 @@ async fn a_load_that_nobody_polls_does_not_hold_up_others() {
 }
 
 #[tokio::test]
+async fn readers_of_a_source_that_hangs_give_up() {
+    let node = TestNode::new();
+    let timeout = Duration::from_secs(1);
+    let cache = node.cache::<u64, u64>("c").load_timeout(timeout).build().unwrap();
+    let hang = |_| std::future::pending::<Result<u64, &'static str>>();
+    let mut reads: Vec<_> = (0..3).map(|_| Box::pin(cache.get_or_load(&1, hang))).collect();
+    let mut errors = 0;
+    for _ in 0..=2 {
+        node.prove_now();
+        let mut left = Vec::new();
+        for mut read in reads {
+            match poll(&mut read) {
+                std::task::Poll::Ready(result) => {
+                    assert_eq!(result.unwrap_err().kind(), LoadErrorKind::TimedOut);
+                    errors += 1;
+                }
+                std::task::Poll::Pending => left.push(read),
+            }
+        }
+        reads = left;
+        node.advance(timeout);
+    }
+    assert_eq!((errors, reads.len()), (3, 0));
+    assert_eq!(cache.stats().timed_out_loads, 2);
+}
+
+#[tokio::test]
 async fn a_voided_load_is_not_joined() {
     let node = TestNode::new();
     let cache = cache(&node);
