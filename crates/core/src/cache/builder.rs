@@ -92,7 +92,8 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
         self
     }
 
-    /// Entries expire this long after their load began.
+    /// Entries expire this long after their load began. Taken in whole milliseconds, at least one and at
+    /// most 49 days.
     pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
         self.time_to_live = Some(time_to_live);
         self
@@ -145,6 +146,7 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
     }
 
     #[cfg(test)]
+    #[cfg(not(feature = "model"))]
     pub(crate) fn max_loads_in_flight(mut self, loads: usize) -> Self {
         self.max_loads_in_flight = loads;
         self

@@ -143,10 +143,13 @@ impl CellTable {
     }
 
     /// To be called after the key was removed from its cache: who found it there before has its cell.
-    pub(crate) fn advance_key(&self, id: CellId, tick: u64) {
-        if self.any_key.load(Ordering::SeqCst) {
+    /// Returns whether other entries may depend on it.
+    pub(crate) fn advance_key(&self, id: CellId, tick: u64) -> bool {
+        let any_key = self.any_key.load(Ordering::SeqCst);
+        if any_key {
             self.advance(id, tick);
         }
+        any_key
     }
 
     fn advance(&self, id: CellId, tick: u64) {
@@ -194,6 +197,7 @@ impl CellTable {
     }
 
     #[cfg(test)]
+    #[cfg(not(feature = "model"))]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).cells.len()).sum()
     }
@@ -209,6 +213,8 @@ impl Shard {
 }
 
 #[cfg(test)]
+#[cfg(not(feature = "model"))]
+#[allow(clippy::unwrap_used, reason = "these are tests")]
 mod tests {
     use super::*;
 

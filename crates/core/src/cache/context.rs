@@ -46,6 +46,7 @@ struct Inner {
     load: LoadId,
     tick: u64,
     demand: Demand,
+    /// The load around this one, which may be of another node.
     parent: Option<Current>,
     collected: Mutex<Collected>,
 }
@@ -72,7 +73,6 @@ impl LoadContext {
         tick: u64,
         start: Timestamp,
         demand: Demand,
-        parent: Option<Current>,
     ) -> Self {
         let collected = Collected {
             as_of: start.as_nanos(),
@@ -85,7 +85,7 @@ impl LoadContext {
                 load,
                 tick,
                 demand,
-                parent,
+                parent: innermost(),
                 collected: Mutex::new(collected),
             }),
         }
@@ -189,6 +189,7 @@ impl fmt::Debug for LoadContext {
 }
 
 /// Whether the calling code is part of any load.
+#[inline]
 pub(crate) fn is_inside() -> bool {
     INSIDE.with(StdCell::get)
 }

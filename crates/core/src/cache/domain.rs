@@ -102,6 +102,7 @@ impl Shared {
     }
 
     /// Entries must have an as-of of at least this to be served or stored.
+    #[inline]
     pub(crate) fn barrier(&self) -> u64 {
         if mutation::active(Mutation::BarrierNotChecked) {
             return 0;
@@ -114,12 +115,15 @@ impl Shared {
         self.proof.0.floor.load(Ordering::Acquire)
     }
 
-    /// The moment at which a read begins.
-    pub(crate) fn moment(&self) -> Moment {
+    /// The moment at which a read begins, as far as the demand needs it.
+    #[inline]
+    pub(crate) fn moment(&self, demand: Demand) -> Moment {
+        let proof = &self.proof.0;
+        let capped = demand.cap_ns != u64::MAX;
         Moment {
             now: self.runtime.upper_now(),
-            horizon: self.proof.0.horizon.load(Ordering::Acquire),
-            connected_until: self.proof.0.connected_until.load(Ordering::Acquire),
+            horizon: proof.horizon.load(Ordering::Acquire),
+            connected_until: if capped { proof.connected_until.load(Ordering::Acquire) } else { 0 },
         }
     }
 
@@ -173,6 +177,7 @@ impl Moment {
     }
 
     /// Whether a read that began at this moment may be answered with a value of this as-of.
+    #[inline]
     pub(crate) fn accepts(&self, as_of: u64, demand: Demand) -> bool {
         let now = self.now.as_nanos();
         now <= self.horizon.max(as_of).saturating_add(demand.within_ns)

@@ -31,11 +31,13 @@ pub(crate) struct Extras {
 }
 
 impl<V> Entry<V> {
+    #[inline]
     pub(crate) fn dependencies(&self) -> &[Dependency] {
         self.extras.as_deref().map_or(&[], |extras| &extras.dependencies)
     }
 
     /// Whether nothing that this was built from has been invalidated since.
+    #[inline]
     pub(crate) fn dependencies_hold(&self) -> bool {
         self.dependencies().iter().all(Dependency::holds)
     }
@@ -45,6 +47,7 @@ impl<V> Entry<V> {
     }
 
     /// Whether the time to live or to idle is over.
+    #[inline]
     pub(crate) fn is_expired(&self, now: u64, idle_ns: u64) -> bool {
         if self.lifetime.is_over(self.as_of, now) {
             return true;
@@ -67,7 +70,7 @@ impl<V> Entry<V> {
     }
 }
 
-/// A time in whole milliseconds, rounded down; from 49 days on an entry lives that long.
+/// A time in whole milliseconds, rounded down, but at least one; 49 days stand for anything longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime(u32);
 
@@ -76,7 +79,7 @@ impl Lifetime {
 
     pub(crate) fn new(duration: Duration) -> Self {
         let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        Self(millis.min(u32::MAX - 1))
+        Self(millis.clamp(1, u32::MAX - 1))
     }
 
     fn is_over(self, from_ns: u64, now_ns: u64) -> bool {

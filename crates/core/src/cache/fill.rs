@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::context::{self, LoadContext};
+use super::context::LoadContext;
 use super::flights::{Flight, Void};
 use super::loaded::Loaded;
 use super::store::{CacheKey, CacheValue, Store};
@@ -46,9 +46,8 @@ impl<K: CacheKey, V: CacheValue> Fill<K, V> {
         store.flights.add(&mut stripe, &key, flight);
         drop(stripe);
         let demand = store.settings.demand;
-        let parent = context::is_inside().then(|| context::current(shared)).flatten();
         Self {
-            context: LoadContext::new(shared, load, tick, start, demand, parent),
+            context: LoadContext::new(shared, load, tick, start, demand),
             store: Arc::clone(store),
             key,
             load,
@@ -76,7 +75,7 @@ impl<K: CacheKey, V: CacheValue> Fill<K, V> {
     pub fn insert(mut self, value: impl Into<Loaded<V>>) -> bool {
         let entry = self.store.entry(&self.key, value.into(), self.tick, self.start, &self.context);
         self.settled = true;
-        self.store.settle(&self.key, self.load, self.start, entry)
+        self.store.settle(&self.key, self.load, self.start, &entry)
     }
 
     /// Stores that the source has nothing under the key. Returns whether it did.

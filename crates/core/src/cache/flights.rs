@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::entry::Entry;
 use super::error::LoadError;
+use super::mutation::{self, Mutation};
 use super::waits::LoadId;
 use crate::shim::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
@@ -78,7 +79,7 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
     /// Locks the stripe of a key.
     pub(crate) fn lock(&self, key: &K) -> MutexGuard<'_, Stripe<K, V>> {
         let hash = self.hasher.hash_one(key);
-        crate::shim::lock(&self.stripes[(hash >> 32) as usize % STRIPES])
+        crate::shim::lock(&self.stripes[(hash >> 32) as usize % self.stripes.len()])
     }
 
     /// Adds a flight and voids the older ones of its key. `false`, and nothing is added, if too many are in
@@ -127,6 +128,7 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
     }
 
     #[cfg(test)]
+    #[cfg(not(feature = "model"))]
     pub(crate) fn len(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -143,6 +145,9 @@ pub(crate) fn invalidate<V>(flights: &mut [Flight<V>]) {
 
 /// Notes that the newest flight of a key was stored.
 pub(crate) fn overtake<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
+    if mutation::active(Mutation::NewerLoadDoesNotVoidOlder) {
+        return;
+    }
     for flight in stripe.get_mut(key).into_iter().flatten() {
         flight.void = Void::Overtaken;
     }
@@ -150,8 +155,7 @@ pub(crate) fn overtake<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
 
 /// Voids the flights of a key for a newer one.
 pub(crate) fn supersede<K: Hash + Eq, V>(stripe: &mut Stripe<K, V>, key: &K) {
-    use super::mutation::{Mutation, active};
-    if active(Mutation::NewerLoadDoesNotVoidOlder) {
+    if mutation::active(Mutation::NewerLoadDoesNotVoidOlder) {
         return;
     }
     for flight in stripe.get_mut(key).into_iter().flatten() {

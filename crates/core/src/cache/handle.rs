@@ -7,7 +7,6 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::context::LoadContext;
-use super::entry::{Entry, Verdict};
 use super::error::LoadError;
 use super::events::EventStream;
 use super::fill::Fill;
@@ -53,12 +52,13 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     }
 
     /// The value of a key, if it is cached and fresh enough. Never waits, never allocates.
+    #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.read(key)?.value
+        self.store.get(key)?
     }
 
     /// Like [`get`](Self::get), but tells a value that is known not to exist from one that is not known.
@@ -67,9 +67,9 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        match self.read(key) {
-            Some(Entry { value: Some(value), .. }) => Lookup::Hit(value),
-            Some(_) => Lookup::Absent,
+        match self.store.get(key) {
+            Some(Some(value)) => Lookup::Hit(value),
+            Some(None) => Lookup::Absent,
             None => Lookup::Miss,
         }
     }
@@ -81,18 +81,6 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         self.get(key).is_some()
-    }
-
-    fn read<Q>(&self, key: &Q) -> Option<Entry<V>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let read = self.store.begin_read(key);
-        match self.store.look(key, &read)? {
-            (entry, Verdict::Serve) => Some(entry),
-            _ => None,
-        }
     }
 
     /// The value of a key, from the cache or else from `loader`.
@@ -233,6 +221,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// The weight of all stored entries; their number, if the capacity is by count.
     pub fn weight(&self) -> u64 {
         self.store.engine.weight()
+    }
+
+    #[cfg(test)]
+    #[cfg(not(feature = "model"))]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.store.flights.len()
     }
 
     /// What this cache has done so far.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tracing::debug;
+use tracing::{debug, trace};
 
 use super::context::{Current, LoadContext};
 use super::entry::Entry;
@@ -155,7 +155,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             parent.context.note_entry(&entry, &self.store.clear);
         }
         self.settled = true;
-        self.store.settle(&self.key, self.load, self.start, entry.clone());
+        self.store.settle(&self.key, self.load, self.start, &entry);
         // Only now: who is woken finds the entry, and no flight of it any more.
         self.outcome.send_replace(Some(Ok(entry.clone())));
         entry
@@ -247,8 +247,9 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
             parent.context.note_entry(&entry, &store.clear);
         }
         let stripe = store.flights.lock(&self.key);
-        store.remove_older(&self.key, start);
+        let removed = store.remove_older(&self.key, start);
         drop(stripe);
+        drop(removed);
         entry
     }
 }
@@ -279,7 +280,7 @@ impl Running {
     }
 
     /// One of two that are done together, as old as both.
-    pub(crate) fn older_of(self, other: Self) -> Self {
+    pub(crate) fn older_of(self, other: &Self) -> Self {
         Self { tick: self.tick.min(other.tick), start: self.start.min(other.start), ..self }
     }
 
@@ -303,9 +304,9 @@ impl Running {
             .parent
             .as_ref()
             .and_then(|parent| shared.waits.wait(parent.context.load(), self.load));
-        let context =
-            LoadContext::new(shared, self.load, self.tick, self.start, self.demand, self.parent);
+        let context = LoadContext::new(shared, self.load, self.tick, self.start, self.demand);
         store.counters.loads.add(1);
+        trace!(cache = %store.settings.name, load = ?self.load, "a load begins");
         let given = context.clone();
         let work = context.scope(async move { loader(given).await });
         let deadline = self.start.after(store.settings.load_timeout);

@@ -31,7 +31,7 @@ impl<V> Loaded<V> {
     }
 
     /// The entry expires this long after the load began, instead of after the cache's time to live.
-    /// Rounded down to whole milliseconds.
+    /// Taken in whole milliseconds, at least one and at most 49 days.
     pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
         self.time_to_live = Some(time_to_live);
         self

@@ -192,7 +192,7 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
     fn running(store: &Store<K, V>, leads: &[Lead<K, V>], unshared: &[Unshared<K, V>]) -> Running {
         let mut all = leads.iter().map(Lead::running);
         match (all.next(), unshared.first()) {
-            (Some(first), _) => all.fold(first, Running::older_of),
+            (Some(first), _) => all.fold(first, |all, next| all.older_of(&next)),
             (None, Some(first)) => first.running(),
             (None, None) => Running::now(store, store.settings.demand, None),
         }

@@ -4,7 +4,6 @@
 
 /// One mistake in the cache's concurrent code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "model"), expect(dead_code, reason = "switched on by model tests"))]
 pub(crate) enum Mutation {
     /// An invalidation leaves the loads of its key in flight alone.
     NoFillGuard,
@@ -47,7 +46,9 @@ pub(crate) const fn active(_mutation: Mutation) -> bool {
 }
 
 #[cfg(feature = "model")]
-pub(crate) use switch::{active, with};
+pub(crate) use switch::active;
+#[cfg(all(test, feature = "model"))]
+pub(crate) use switch::with;
 
 #[cfg(feature = "model")]
 mod switch {
@@ -64,6 +65,7 @@ mod switch {
     }
 
     /// Runs `body` with a mistake switched on.
+    #[cfg(test)]
     pub(crate) fn with<T>(mutation: Option<Mutation>, body: impl FnOnce() -> T) -> T {
         ACTIVE.set(mutation);
         let result = body();

@@ -80,7 +80,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     {
         let current = if context::is_inside() { context::current(&self.shared) } else { None };
         let mut read = Read {
-            moment: self.shared.moment(),
+            moment: self.shared.moment(self.settings.demand),
             demand: self.settings.demand,
             current,
             key_cell: None,
@@ -99,12 +99,54 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
                 read.demand = read.demand.and(context.demand());
             }
             // Not before the cell's tick: a flight that was voided by then must not be joined.
-            read.moment = self.shared.moment();
+            read.moment = self.shared.moment(read.demand);
         }
         read
     }
 
-    /// Looks a key up and counts it. Synchronous reads end here.
+    /// A synchronous read. `None`: a miss.
+    #[inline]
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if context::is_inside() {
+            return self.get_nested(key);
+        }
+        let demand = self.settings.demand;
+        let moment = self.shared.moment(demand);
+        let (entry, verdict) = match self.find(key, &moment, demand) {
+            Some(found) => found,
+            None => {
+                self.counters.miss();
+                return None;
+            }
+        };
+        if verdict == Verdict::Serve {
+            self.counters.hit();
+            return Some(entry.value);
+        }
+        self.counters.miss();
+        if verdict == Verdict::Unproven {
+            self.counters.unproven.add(1);
+        }
+        None
+    }
+
+    /// [`get`](Self::get) inside of a load.
+    #[cold]
+    fn get_nested<Q>(&self, key: &Q) -> Option<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let read = self.begin_read(key);
+        let (entry, verdict) = self.look(key, &read)?;
+        (verdict == Verdict::Serve).then_some(entry.value)
+    }
+
+    /// Looks a key up and counts it.
     pub(crate) fn look<Q>(&self, key: &Q, read: &Read) -> Option<(Entry<V>, Verdict)>
     where
         K: Borrow<Q>,
@@ -166,7 +208,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
 
     /// Notes that the horizon has moved; the read still began when it began.
     pub(crate) fn renew_proof(&self, read: &mut Read) {
-        read.moment = self.shared.moment().with_now(read.moment.now);
+        read.moment = self.shared.moment(read.demand).with_now(read.moment.now);
     }
 
     /// The second part: joins loads until one has an answer for this reader, or makes it load.
@@ -217,11 +259,16 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
                 Ok(Some(entry))
             }
             Some(Err(error)) if join => Err(error),
-            _ if self.shared.runtime.now().since(began) >= self.settings.load_timeout => {
+            _ if self.shared.runtime.now().since(began) >= self.patience() => {
                 Err(LoadError::timed_out())
             }
             _ => Ok(None),
         }
+    }
+
+    /// How long a reader waits for the loads of others: for one that nobody drives, and for the next one.
+    fn patience(&self) -> Duration {
+        self.settings.load_timeout.saturating_mul(2)
     }
 
     /// Notes in the wait graph that the load around this read waits for another. An error if that one

@@ -1,11 +1,11 @@
 //! Counting what a cache does, without making its readers wait for each other.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::domain::Padded;
 
-/// Ways in which the counters of reads are kept apart.
-const STRIPES: usize = 16;
+/// Threads that count their reads in a place of their own; the others share one more.
+const OWN_PLACES: usize = 63;
 
 /// What a cache has done since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub struct Stats {
 }
 
 /// The counters behind [`Stats`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
-    reads: [Padded<Reads>; STRIPES],
+    reads: Box<[Padded<Reads>]>,
     pub(crate) unproven: Counter,
     pub(crate) loads: Counter,
     pub(crate) failed_loads: Counter,
@@ -69,18 +69,53 @@ impl Counter {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// For a counter that only one thread adds to: no locked instruction, which would double the cost
+    /// of counting a hit.
+    fn add_own(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
+impl Default for Counters {
+    fn default() -> Self {
+        let counter = Counter::default;
+        Self {
+            reads: (0..=OWN_PLACES).map(|_| Padded::default()).collect(),
+            unproven: counter(),
+            loads: counter(),
+            failed_loads: counter(),
+            timed_out_loads: counter(),
+            joined_loads: counter(),
+            refused_fills: counter(),
+            unshared_loads: counter(),
+            evictions: counter(),
+            invalidated_keys: counter(),
+            clears: counter(),
+        }
+    }
+}
+
 impl Counters {
+    #[inline]
     pub(crate) fn hit(&self) {
-        self.reads[stripe()].0.hits.add(1);
+        self.count(|reads| &reads.hits);
     }
 
+    #[inline]
     pub(crate) fn miss(&self) {
-        self.reads[stripe()].0.misses.add(1);
+        self.count(|reads| &reads.misses);
+    }
+
+    #[inline]
+    fn count(&self, which: impl Fn(&Reads) -> &Counter) {
+        match place::get() {
+            place if place < OWN_PLACES => which(&self.reads[place].0).add_own(1),
+            _ => which(&self.reads[OWN_PLACES].0).add(1),
+        }
     }
 
     fn hits(&self) -> u64 {
@@ -113,12 +148,89 @@ impl Counters {
     }
 }
 
-/// The calling thread's place among the stripes, dealt out in turn.
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// Deals out places to threads; a thread that ends gives its place back.
+mod place {
+    use std::cell::Cell;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use super::OWN_PLACES;
+
+    /// Not dealt out yet.
+    const NONE: usize = usize::MAX;
+
     std::thread_local! {
-        static STRIPE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+        // Apart from its guard: reading a thread-local without a destructor is a single instruction.
+        static PLACE: Cell<usize> = const { Cell::new(NONE) };
+        static GUARD: Guard = const { Guard };
     }
-    // A thread that is being torn down has no place any more.
-    STRIPE.try_with(|stripe| *stripe).unwrap_or(0) % STRIPES
+
+    struct Dealer {
+        next: usize,
+        returned: Vec<usize>,
+    }
+
+    static DEALER: Mutex<Dealer> = Mutex::new(Dealer { next: 0, returned: Vec::new() });
+
+    /// The calling thread's place; [`OWN_PLACES`] if there is none of its own.
+    #[inline]
+    pub(super) fn get() -> usize {
+        match PLACE.get() {
+            NONE => deal(),
+            place => place,
+        }
+    }
+
+    fn lock() -> MutexGuard<'static, Dealer> {
+        DEALER.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cold]
+    fn deal() -> usize {
+        // Where the thread is ending already, nobody would give the place back.
+        if GUARD.try_with(|_| ()).is_err() {
+            return OWN_PLACES;
+        }
+        let mut dealer = lock();
+        let place = dealer.returned.pop().unwrap_or_else(|| {
+            let place = dealer.next;
+            dealer.next = (place + 1).min(OWN_PLACES);
+            place
+        });
+        PLACE.set(place);
+        place
+    }
+
+    struct Guard;
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            let place = PLACE.replace(OWN_PLACES);
+            if place < OWN_PLACES {
+                lock().returned.push(place);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(feature = "model"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test of real threads")]
+    fn every_read_of_every_thread_is_counted() {
+        let counters = std::sync::Arc::new(Counters::default());
+        // More threads than places, at the same time and one after the other.
+        for _ in 0..3 {
+            let threads: Vec<_> = (0..OWN_PLACES * 2)
+                .map(|_| {
+                    let counters = std::sync::Arc::clone(&counters);
+                    std::thread::spawn(move || (0..1_000).for_each(|_| counters.hit()))
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+        }
+        assert_eq!(counters.snapshot().hits, 3 * 2 * OWN_PLACES as u64 * 1_000);
+    }
 }

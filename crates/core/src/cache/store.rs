@@ -46,7 +46,9 @@ pub trait CacheKey:
 impl<K: Serialize + DeserializeOwned + Hash + Eq + Clone + Send + Sync + 'static> CacheKey for K {}
 
 /// What a cache can hold. It is cloned for every hit: wrap what is expensive to clone in an `Arc`.
-/// Implemented for every type that has the bounds.
+///
+/// Cloning and dropping it can happen under a lock of the cache, so neither may use the cache. Implemented
+/// for every type that has the bounds.
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 
 impl<V: Clone + Send + Sync + 'static> CacheValue for V {}
@@ -100,6 +102,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     ///
     /// The order is what makes a hit sound: clock and horizon were read by the caller, *then* the entry is
     /// found, *then* its cells are compared. Whoever sees the horizon sees what was applied before it.
+    #[inline]
     pub(crate) fn find<Q>(
         &self,
         key: &Q,
@@ -112,7 +115,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     {
         let entry = self.engine.get(key)?;
         let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
-            self.judge(&entry, &self.shared.moment(), demand)
+            self.judge(&entry, &self.shared.moment(demand), demand)
         } else {
             self.judge(&entry, moment, demand)
         };
@@ -126,6 +129,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         Some((entry, verdict))
     }
 
+    #[inline]
     fn judge(&self, entry: &Entry<V>, moment: &Moment, demand: Demand) -> Verdict {
         if !self.is_alive(entry) {
             Verdict::Dead
@@ -139,6 +143,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Whether nothing was invalidated that the entry depends on; its key is not looked at.
+    #[inline]
     pub(crate) fn is_alive(&self, entry: &Entry<V>) -> bool {
         let cleared =
             self.clear.tick() > entry.tick && !mutation::active(Mutation::ClearNotChecked);
@@ -207,7 +212,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     ///
     /// A value that is not stored, but handed to the caller, takes an entry from before it away: a later
     /// hit on that one would go back in time.
-    pub(crate) fn settle(&self, key: &K, load: LoadId, start: Timestamp, entry: Entry<V>) -> bool {
+    pub(crate) fn settle(&self, key: &K, load: LoadId, start: Timestamp, entry: &Entry<V>) -> bool {
         let mut evicted = Evicted::default();
         let mut stripe = self.flights.lock(key);
         let flight = self.flights.remove(&mut stripe, key, load);
@@ -218,17 +223,19 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         if mutation::active(Mutation::FillVisibleBeforeCheck) {
             insert(&mut evicted);
         }
-        let accepted = void == Void::No && self.is_alive(&entry);
+        let accepted = void == Void::No && self.is_alive(entry);
+        let mut removed = None;
         if accepted {
             insert(&mut evicted);
             flights::overtake(&mut stripe, key);
         } else if void != Void::Overtaken {
-            self.remove_older(key, start);
+            removed = self.remove_older(key, start);
         }
         // What the capacity policy does not admit comes out again at once.
         let own = evicted.0.iter().any(|(evicted, _)| evicted == key);
         let admitted = !own || self.engine.contains_key(key);
         drop(stripe);
+        drop(removed);
         if !accepted {
             self.counters.refused_fills.add(1);
             debug!(cache = %self.settings.name, ?void, "a fill was refused");
@@ -237,10 +244,11 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         accepted && admitted
     }
 
-    /// Removes the entry of a key if its load began before `start`. The caller holds the key's stripe.
-    pub(crate) fn remove_older(&self, key: &K, start: Timestamp) {
+    /// Removes the entry of a key if its load began before `start`. The caller holds the key's stripe, and
+    /// drops what comes out after it.
+    pub(crate) fn remove_older(&self, key: &K, start: Timestamp) -> Option<(K, Entry<V>)> {
         let start = start.as_nanos();
-        self.engine.remove_if(key, |entry| entry.as_of <= start);
+        self.engine.remove_if(key, |entry| entry.as_of <= start)
     }
 
     fn report_evicted(&self, inserted: &K, admitted: bool, evicted: Evicted<K, V>) {
@@ -268,7 +276,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let removed = self.engine.remove(key);
         // After the removal: a nested read that found the entry before it has its cell already.
         let cells = &self.shared.cells;
-        cells.advance_key(cells.key_id(self.index, key), tick);
+        if cells.advance_key(cells.key_id(self.index, key), tick) {
+            self.shared.note_deaths();
+        }
         drop(stripe);
         drop(removed);
         self.counters.invalidated_keys.add(1);
@@ -326,6 +336,8 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
         // The tick kills what is there and what is in flight; removing only gives the memory back.
         self.clear.advance(self.shared.next_tick());
         self.engine.clear();
+        // Entries of other caches may depend on this one.
+        self.shared.note_deaths();
         self.counters.clears.add(1);
         debug!(cache = %self.settings.name, ?origin, "the cache was cleared");
         self.events.cleared(origin.into());

@@ -1,5 +1,7 @@
 //! A clock that a test moves, and a node without a network.
 
+#![cfg_attr(feature = "model", allow(dead_code, reason = "the model tests use a part of it"))]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

@@ -86,6 +86,8 @@ impl Drop for Waiting<'_> {
 }
 
 #[cfg(test)]
+#[cfg(not(feature = "model"))]
+#[allow(clippy::unwrap_used, reason = "these are tests")]
 mod tests {
     use super::*;
 

@@ -102,5 +102,12 @@ pub(super) fn outer_within() {
     block_on(load(&world, &inner));
     world.commit();
     world.node.advance(LATER);
-    assert_eq!(block_on(load_nested(&world, &outer, &inner)), NEW);
+    let read = inner.clone();
+    beside(
+        &world,
+        move |_| {
+            let _ = read.get(&KEY);
+        },
+        |world| assert_eq!(block_on(load_nested(world, &outer, &inner)), NEW),
+    );
 }

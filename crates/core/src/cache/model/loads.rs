@@ -47,11 +47,29 @@ pub(super) fn fill_and_clear() {
     assert_not_old(&cache);
 }
 
+/// A fill that is refused is not visible for an instant.
+pub(super) fn refused_fill() {
+    let world = World::new();
+    let cache = world.cache("c");
+    let fill = cache.begin_fill(&KEY);
+    let version = world.read_source();
+    world.commit();
+    let _ = cache.invalidate(&KEY);
+    beside(
+        &world,
+        move |_| {
+            assert!(!fill.insert(version));
+        },
+        |_| assert_not_old(&cache),
+    );
+}
+
 /// Without any invalidation: once the new value was stored, the old one is not read again.
 pub(super) fn newer_fill() {
     let world = World::new();
     let cache = world.cache("c");
     let older = cache.clone();
+    let mut was_stored = false;
     beside(
         &world,
         move |world| {
@@ -61,11 +79,12 @@ pub(super) fn newer_fill() {
         |world| {
             world.commit();
             let fill = cache.begin_fill(&KEY);
-            if fill.insert(world.read_source()) {
-                assert_not_old(&cache);
-            }
+            was_stored = fill.insert(world.read_source());
         },
     );
+    if was_stored {
+        assert_not_old(&cache);
+    }
 }
 
 pub(super) fn joiner_and_invalidation() {

@@ -1,21 +1,14 @@
 //! Getting, loading, invalidating.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::cache::domain::{Applied, Origin};
 use crate::cache::testing::{TestNode, WITHIN};
-use crate::cache::{Cache, Loaded, Lookup};
+use crate::cache::{Loaded, Lookup};
 use crate::node_id::NodeId;
 use crate::target::Target;
 
-fn ok<T>(value: T) -> Result<T, Infallible> {
-    Ok(value)
-}
-
-async fn load(cache: &Cache<u64, u64>, key: u64, value: u64) -> u64 {
-    cache.get_or_load(&key, |_| async move { ok(value) }).await.unwrap()
-}
+use super::{load, ok};
 
 #[tokio::test]
 async fn a_value_is_loaded_once() {
@@ -149,4 +142,117 @@ async fn errors_are_not_cached() {
     assert_eq!(error.to_string(), "the loader failed: no");
     assert_eq!(load(&cache, 1, 3).await, 3);
     assert_eq!(cache.stats().failed_loads, 1);
+}
+
+#[tokio::test]
+async fn futures_can_be_spawned() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    assert_send(cache.get_or_load(&1, |_| async { ok(1) })).await.unwrap();
+    let many = cache.get_many_or_load(&[1, 2], |_, _| async { ok([(2, 2)]) });
+    assert_eq!(assert_send(many).await.unwrap(), [Some(1), Some(2)]);
+    drop(assert_send(cache.begin_fill(&3)));
+    drop(assert_send(cache.invalidate_on_drop(&3)));
+}
+
+#[tokio::test]
+async fn a_guard_invalidates_when_it_is_dropped() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    for (disarm, expected) in [(true, Some(1)), (false, None)] {
+        load(&cache, 1, 1).await;
+        let guard = cache.invalidate_on_drop(&1);
+        if disarm {
+            guard.disarm();
+        } else {
+            drop(guard);
+        }
+        assert_eq!(cache.get(&1), expected);
+    }
+    let tagged = cache.get_or_load(&2, |_| async { ok(Loaded::new(2).tag("t")) });
+    tagged.await.unwrap();
+    cache.invalidate_tag_on_drop("t").invalidate_now().published().await.unwrap();
+    assert_eq!(cache.get(&2), None);
+    assert_eq!(node.uplink.take_published().len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_served_while_the_node_must_not() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    load(&cache, 1, 1).await;
+    node.domain.set_serving(false);
+    assert_eq!(cache.get(&1), None);
+    assert_eq!(load(&cache, 1, 2).await, 2);
+    assert_eq!(cache.get(&1), None);
+    node.advance(Duration::from_nanos(1));
+    node.domain.set_serving(true);
+    assert_eq!(cache.get(&1), None, "it may have missed an invalidation");
+    assert_eq!(load(&cache, 1, 3).await, 3);
+    assert_eq!(cache.get(&1), Some(3));
+}
+
+#[tokio::test]
+async fn a_barrier_drops_what_is_older() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    load(&cache, 1, 1).await;
+    node.advance(Duration::from_millis(1));
+    let barrier = node.now();
+    load(&cache, 2, 2).await;
+    let late = cache.begin_fill(&3);
+    node.advance(Duration::from_millis(1));
+    node.domain.drop_before(barrier);
+    assert_eq!((cache.get(&1), cache.get(&2)), (None, Some(2)));
+    assert!(late.insert(3));
+    node.domain.drop_before(node.now());
+    let late = cache.begin_fill(&3);
+    node.advance(Duration::from_millis(1));
+    node.domain.drop_before(node.now());
+    assert!(!late.insert(3));
+    assert_eq!(cache.get(&3), None);
+}
+
+#[tokio::test]
+async fn sweeping_reclaims_the_dead() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    for key in 0..10 {
+        let tag = if key % 2 == 0 { "even" } else { "odd" };
+        let tagged = cache.get_or_load(&key, |_| async { ok(Loaded::new(key).tag(tag)) });
+        tagged.await.unwrap();
+    }
+    let _ = cache.invalidate_tag("even");
+    assert_eq!(cache.len(), 10);
+    node.advance(Duration::from_secs(60));
+    node.domain.sweep();
+    assert_eq!(cache.len(), 5);
+    for _ in 0..64 {
+        node.domain.sweep();
+    }
+    assert_eq!(node.domain.shared.cells.len(), 1);
+}
+
+#[tokio::test]
+async fn eventual_freshness_serves_until_its_cap() {
+    let cap = Duration::from_secs(1);
+    let node = TestNode::with(crate::Freshness::Eventual { cap: Some(cap) });
+    let capped = node.cache::<u64, u64>("capped").build().unwrap();
+    let free = node.cache::<u64, u64>("free");
+    let free = free.freshness(crate::Freshness::Eventual { cap: None }).build().unwrap();
+    load(&capped, 1, 1).await;
+    load(&free, 1, 1).await;
+    assert_eq!(node.domain.smallest_within(), None);
+    node.advance(cap * 5);
+    node.domain.advance_connected(node.now());
+    node.advance(cap);
+    assert_eq!(capped.get(&1), Some(1));
+    node.advance(Duration::from_nanos(1));
+    assert_eq!((capped.get(&1), free.get(&1)), (None, Some(1)));
+    let strict = node.cache::<u64, u64>("strict").freshness(crate::Freshness::Within(cap));
+    strict.build().unwrap();
+    assert_eq!(node.domain.smallest_within(), Some(cap));
 }

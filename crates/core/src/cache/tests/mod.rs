@@ -1,3 +1,34 @@
 //! Tests of the cache's behaviour, one file per subject.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod basics;
+mod builder;
+mod expiry;
+mod fills;
+mod many;
+mod nesting;
+mod random;
+mod sharing;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::Cache;
+
+fn ok<T>(value: T) -> Result<T, Infallible> {
+    Ok(value)
+}
+
+/// Reads through a cache; the source holds `value`.
+async fn load(cache: &Cache<u64, u64>, key: u64, value: u64) -> u64 {
+    let read = cache.get_or_load(&key, |_| async move { ok(value) });
+    read.await.unwrap()
+}
+
+/// Polls a future once.
+fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}

@@ -1,0 +1,120 @@
+//! Times to live and to idle, and the events that tell of the end.
+
+use std::time::Duration;
+
+use crate::Freshness;
+use crate::cache::testing::TestNode;
+use crate::cache::{Cause, Event, Loaded, Lookup};
+
+use super::{load, ok};
+
+const TTL: Duration = Duration::from_millis(50);
+
+fn node() -> TestNode {
+    TestNode::with(Freshness::Eventual { cap: None })
+}
+
+#[tokio::test]
+async fn entries_expire_counted_from_the_start_of_their_load() {
+    let node = node();
+    let cache = node.cache::<u64, u64>("c").time_to_live(TTL).build().unwrap();
+    let slow = cache.get_or_load(&1, |_| {
+        let runtime = node.runtime.clone();
+        async move {
+            runtime.advance(TTL / 2);
+            ok(1)
+        }
+    });
+    slow.await.unwrap();
+    node.advance(TTL / 2 - Duration::from_nanos(1));
+    assert_eq!(cache.get(&1), Some(1));
+    node.advance(Duration::from_nanos(1));
+    assert_eq!(cache.get(&1), None);
+    assert!(cache.is_empty(), "who finds an expired entry removes it");
+}
+
+#[tokio::test]
+async fn an_entry_and_absence_can_have_times_of_their_own() {
+    let node = node();
+    let cache = node.cache::<u64, u64>("c").time_to_live(TTL);
+    let cache = cache.absent_time_to_live(TTL / 5).build().unwrap();
+    cache.begin_fill(&1).insert(1);
+    cache.begin_fill(&2).insert(Loaded::new(2).time_to_live(TTL * 3));
+    cache.begin_fill(&3).insert_absent();
+    node.advance(TTL / 5);
+    assert_eq!(cache.lookup(&3), Lookup::Miss);
+    assert_eq!(cache.get(&1), Some(1));
+    node.advance(TTL);
+    assert_eq!((cache.get(&1), cache.get(&2)), (None, Some(2)));
+    node.advance(TTL * 2);
+    assert_eq!(cache.get(&2), None);
+}
+
+#[tokio::test]
+async fn what_is_not_read_expires() {
+    let node = node();
+    let cache = node.cache::<u64, u64>("c").time_to_idle(TTL).build().unwrap();
+    load(&cache, 1, 1).await;
+    load(&cache, 2, 2).await;
+    for _ in 0..4 {
+        node.advance(TTL / 2);
+        assert_eq!(cache.get(&1), Some(1));
+    }
+    assert_eq!(cache.get(&2), None);
+    node.advance(TTL);
+    assert_eq!(cache.get(&1), None);
+}
+
+#[tokio::test]
+async fn jitter_only_shortens() {
+    let node = node();
+    let cache = node.cache::<u64, u64>("c").time_to_live(TTL).jitter(0.5).build().unwrap();
+    for key in 0..100 {
+        load(&cache, key, key).await;
+    }
+    let alive = || (0..100).filter(|key| cache.contains(key)).count();
+    node.advance(TTL / 2 - Duration::from_millis(1));
+    assert_eq!(alive(), 100);
+    node.advance(TTL / 4);
+    let half = alive();
+    assert!((20..80).contains(&half), "{half}");
+    node.advance(TTL / 4 + Duration::from_millis(1));
+    assert_eq!(alive(), 0);
+}
+
+#[tokio::test]
+async fn events_tell_why() {
+    let node = node();
+    let cache = node.cache::<u64, u64>("c").capacity(32).time_to_live(TTL).build().unwrap();
+    load(&cache, 0, 0).await;
+    let _ = cache.invalidate(&0);
+    let mut events = cache.events();
+    let removed = |key, cause| Some(Event::Removed { key, cause });
+    load(&cache, 1, 1).await;
+    let _ = cache.invalidate(&1);
+    assert_eq!(events.next().await, removed(1, Cause::InvalidatedLocally));
+    cache.begin_fill(&2).insert(2);
+    cache.begin_fill(&2).insert(3);
+    assert_eq!(events.next().await, removed(2, Cause::Replaced));
+    node.advance(TTL);
+    assert_eq!(cache.get(&2), None);
+    assert_eq!(events.next().await, removed(2, Cause::Expired));
+    cache.begin_fill(&3).insert(Loaded::new(3).tag("t"));
+    let _ = cache.invalidate_tag("t");
+    assert_eq!(cache.get(&3), None);
+    assert_eq!(events.next().await, removed(3, Cause::Dependency));
+    let cause = Cause::InvalidatedLocally;
+    let _ = cache.clear();
+    assert_eq!(events.next().await, Some(Event::Cleared { cause }));
+    for key in 0..1_000 {
+        load(&cache, key, key).await;
+    }
+    let Some(Event::Removed { cause, .. }) = events.next().await else {
+        panic!("no eviction was reported");
+    };
+    assert_eq!(cause, Cause::Capacity);
+    for key in 0..2_000 {
+        let _ = cache.invalidate(&key);
+    }
+    assert!(matches!(events.next().await, Some(Event::Lagged(_))));
+}
