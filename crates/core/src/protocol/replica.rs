@@ -191,6 +191,12 @@ impl Replica {
         self.publisher.id
     }
 
+    /// The last frame of ours that the broker accepted.
+    #[cfg(test)]
+    pub(crate) fn last_accepted(&self) -> Numbered {
+        (self.publisher.id, self.publisher.accepted)
+    }
+
     /// The next thing to do. Collect until `None` after every input.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

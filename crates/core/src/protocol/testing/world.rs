@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::broker::{Arrival, Broker, Subscription};
 use super::model_cache::{Key, ModelCache, key_target, tag_of};
-use super::oracle::Oracle;
+use super::oracle::{Met, Oracle};
+use crate::node_id::NodeId;
 use crate::protocol::wire::{Body, Codec};
 use crate::protocol::{Config, Outbox, Output, PublishId, Replica, State};
 use crate::time::Timestamp;
@@ -76,9 +77,9 @@ pub(in crate::protocol) struct Tuning {
     pub(in crate::protocol) nodes: usize,
     pub(in crate::protocol) within: Duration,
     pub(in crate::protocol) native_fences: bool,
-    /// Judge G3 without the exception for frames lost on a living subscription.
-    pub(in crate::protocol) judge_hits: bool,
     pub(in crate::protocol) tiny_tables: bool,
+    /// The longest that anything travels one way.
+    pub(in crate::protocol) latency_us: u64,
     pub(in crate::protocol) seed: u64,
 }
 
@@ -114,6 +115,7 @@ pub(in crate::protocol) struct Node {
     pub(in crate::protocol) replica: Replica,
     pub(super) cache: ModelCache,
     outbox: Arc<Outbox>,
+    met: Met,
     /// Distinguishes the lives of the process.
     life: u64,
     suspended_until: Timestamp,
@@ -214,7 +216,7 @@ impl World {
                     let codec = Codec::new(NAMESPACE.into(), None);
                     let body = Body::Targets(vec![key_target(key)]);
                     self.accept(&codec.frame(&codec.compared(None, &body), 0));
-                    self.oracle.completed(key, version, self.now);
+                    self.oracle.completed(key, version, None, self.now);
                 }
             }
         }
@@ -234,13 +236,14 @@ impl World {
 
     fn read(&mut self, index: usize, key: Key) {
         let (now, within) = (self.now, self.tuning.within);
+        self.note_losses(index);
         let node = &mut self.nodes[index];
         if now < node.suspended_until {
             return;
         }
         if let Some(hit) = node.cache.hit(key, within, now) {
-            let judged = self.oracle.judge_hit(key, hit.version, within, now);
-            if let (Err(violation), true) = (judged, self.tuning.judge_hits) {
+            if let Err(violation) = self.oracle.judge_hit(key, hit.version, within, &node.met, now)
+            {
                 self.violations.push(format!("node {index}: {violation}"));
             }
             return;
@@ -257,12 +260,12 @@ impl World {
     }
 
     fn latency(&mut self) -> Duration {
-        Duration::from_micros(self.rng.u64(50..3_000))
+        Duration::from_micros(self.rng.u64(50..self.tuning.latency_us))
     }
 
     fn accept(&mut self, frame: &Bytes) {
-        let (now, rng) = (self.now, &mut self.rng);
-        self.broker.accept(frame, || now.after(Duration::from_micros(rng.u64(50..3_000))));
+        let (now, rng, most) = (self.now, &mut self.rng, self.tuning.latency_us);
+        self.broker.accept(frame, || now.after(Duration::from_micros(rng.u64(50..most))));
     }
 
     /// The broker goes away: all subscriptions end, and what was on its way is lost.
@@ -278,7 +281,15 @@ impl World {
         self.schedule(back_after, Event::BrokerUp);
     }
 
+    fn note_losses(&mut self, node: usize) {
+        if let Some(subscription) = &mut self.broker.subscriptions[node] {
+            let lost = subscription.lost.drain(..).filter_map(|frame| numbered(&frame));
+            self.nodes[node].met.lost.extend(lost);
+        }
+    }
+
     fn end_subscription(&mut self, node: usize) {
+        self.note_losses(node);
         if self.broker.subscriptions[node].take().is_some() {
             let error = TransportErrorKind::Unreachable.error("broken");
             self.nodes[node].replica.subscription_ended(&error, self.now);
@@ -326,9 +337,14 @@ impl World {
             let Some((_, arrival)) = subscription.queue.pop_front_if(|(at, _)| *at <= now) else {
                 break;
             };
-            let replica = &mut self.nodes[index].replica;
+            let Node { replica, met, .. } = &mut self.nodes[index];
             match arrival {
-                Arrival::Frame(frame) => replica.frame(&frame, now),
+                Arrival::Frame(frame) => {
+                    if let Some(numbered) = numbered(&frame) {
+                        met.arrive(numbered, now);
+                    }
+                    replica.frame(&frame, now);
+                }
                 Arrival::Fenced(token) => replica.fenced(token, now),
             }
             self.collect(index);
@@ -348,7 +364,10 @@ impl World {
                     let latency = self.latency();
                     self.schedule(latency, Event::Subscribed { node: index, life });
                 }
-                Output::Unsubscribe => self.broker.subscriptions[index] = None,
+                Output::Unsubscribe => {
+                    self.note_losses(index);
+                    self.broker.subscriptions[index] = None;
+                }
                 Output::Publish { id, frame } => {
                     let latency = self.latency();
                     self.schedule(latency, Event::Accept { node: index, life, id, frame });
@@ -364,8 +383,9 @@ impl World {
                 Output::Accepted(place) => {
                     let node = &mut self.nodes[index];
                     let done = node.places.extract_if(.., |(wanted, _, _)| *wanted <= place);
+                    let frame = Some(node.replica.last_accepted());
                     for (_, key, version) in done {
-                        self.oracle.completed(key, version, self.now);
+                        self.oracle.completed(key, version, frame, self.now);
                     }
                 }
                 _ => {}
@@ -477,6 +497,12 @@ impl World {
     }
 }
 
+/// Origin and number of a frame, if it has them.
+fn numbered(frame: &Bytes) -> Option<(NodeId, u64)> {
+    let received = Codec::new(NAMESPACE.into(), None).open(frame).ok()?;
+    received.header.origin.filter(|(_, number)| *number > 0)
+}
+
 fn start(tuning: &Tuning, seed: u64, life: u64, now: Timestamp) -> Node {
     let mut config = Config::new(NAMESPACE.into(), tuning.within);
     config.native_fences = tuning.native_fences;
@@ -496,6 +522,7 @@ fn start(tuning: &Tuning, seed: u64, life: u64, now: Timestamp) -> Node {
     Node {
         replica: Replica::new(config, outbox.clone(), seed, now),
         cache: ModelCache::default(),
+        met: Met::default(),
         outbox,
         life,
         suspended_until: Timestamp::ZERO,
