@@ -23,6 +23,14 @@ impl Freshness {
     /// that a broker restart or a slow fence costs no reads of the source.
     pub const DEFAULT: Self = Self::Within(Duration::from_secs(5));
 
+    /// Whatever duration it has; zero would serve nothing.
+    pub(crate) fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Within(within) => Some(within),
+            Self::Eventual { cap } => cap,
+        }
+    }
+
     /// The duration of [`Within`](Self::Within).
     pub(crate) fn within(self) -> Option<Duration> {
         match self {
