@@ -26,11 +26,18 @@ impl Freshness {
 
     /// Whether a node can work with this.
     pub(crate) fn validate(self) -> Result<(), ConfigError> {
-        let (setting, value) = match self {
-            Self::Within(within) => ("Freshness::Within", within),
-            Self::Eventual { cap } => ("Freshness::Eventual cap", cap.unwrap_or(Duration::MAX)),
-        };
-        if value.is_zero() { Err(ConfigError::ZeroFreshness { setting, value }) } else { Ok(()) }
+        match self.duration() {
+            Some(value) if value.is_zero() => Err(ConfigError::ZeroFreshness { value }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whatever duration it has; zero would serve nothing.
+    pub(crate) fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Within(within) => Some(within),
+            Self::Eventual { cap } => cap,
+        }
     }
 
     /// The duration of [`Within`](Self::Within).

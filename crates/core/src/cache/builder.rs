@@ -208,7 +208,7 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
             ("absent_time_to_live", self.absent_time_to_live),
             ("time_to_idle", self.time_to_idle),
             ("load_timeout", Some(self.load_timeout)),
-            ("freshness", self.freshness.and_then(Freshness::within)),
+            ("freshness", self.freshness.and_then(Freshness::duration)),
         ];
         for (setting, value) in durations {
             if value == Some(Duration::ZERO) {

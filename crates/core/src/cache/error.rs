@@ -144,10 +144,8 @@ pub enum ConfigError {
         problem: String,
     },
     /// A freshness bound of zero.
-    #[error("the node has {setting} = {value:?}: it must be longer than zero")]
+    #[error("the node has a freshness bound of {value:?}: it must be longer than zero")]
     ZeroFreshness {
-        /// Which setting.
-        setting: &'static str,
         /// Its value.
         value: Duration,
     },

@@ -82,14 +82,14 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
         crate::shim::lock(&self.stripes[(hash >> 32) as usize % self.stripes.len()])
     }
 
-    /// Adds a flight and voids the older ones of its key. `false`, and nothing is added, if too many are in
-    /// flight.
+    /// Voids the older flights of a key and adds one. `false`, and nothing is added, if too many are in
+    /// flight: then it is not stored, but what it hands out is newer than the others all the same.
     pub(crate) fn add(&self, stripe: &mut Stripe<K, V>, key: &K, flight: Flight<V>) -> bool {
+        supersede(stripe, key);
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        supersede(stripe, key);
         match stripe.get_mut(key) {
             Some(flights) => flights.push(flight),
             None => {

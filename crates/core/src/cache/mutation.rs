@@ -35,6 +35,8 @@ pub(crate) enum Mutation {
     NestedKeyNotedLate,
     /// What a nested hit depends on counts as seen up to the outer load's start.
     NestedTakesOuterTick,
+    /// A read-through that is not stored leaves the older entry that it bypassed.
+    RefusedFillLeavesOlder,
     /// The confirmation of a subscription leaves the loads in flight alone.
     LoadsNotVoided,
 }

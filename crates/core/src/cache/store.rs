@@ -247,6 +247,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     /// Removes the entry of a key if its load began before `start`. The caller holds the key's stripe, and
     /// drops what comes out after it.
     pub(crate) fn remove_older(&self, key: &K, start: Timestamp) -> Option<(K, Entry<V>)> {
+        if mutation::active(Mutation::RefusedFillLeavesOlder) {
+            return None;
+        }
         let start = start.as_nanos();
         self.engine.remove_if(key, |entry| entry.as_of <= start)
     }

@@ -84,3 +84,48 @@ impl Hearing {
         self.answers.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId::from_bytes([1; 16]);
+    const B: NodeId = NodeId::from_bytes([2; 16]);
+
+    fn part(answer: u64, part: u32) -> Replay {
+        Replay { answer, part, entries: vec![Replayed::Known((A, u64::from(part)))] }
+    }
+
+    fn synced(answer: u64, parts: u32) -> Synced {
+        Synced { answer, parts, witnessed: true, nonces: vec![7], vector: vec![(B, 9)] }
+    }
+
+    #[test]
+    fn only_an_answer_with_all_its_parts_counts() {
+        let mut hearing = Hearing::default();
+        let now = Timestamp::ZERO;
+        assert_eq!(hearing.end(A, &synced(1, 0)), Some(vec![(B, 9)]));
+        assert_eq!(hearing.end(A, &synced(2, 1)), None, "its part is missing");
+        hearing.part(A, &part(3, 0), now);
+        hearing.part(A, &part(3, 0), now);
+        assert_eq!(hearing.end(A, &synced(3, 2)), None, "one part twice is not two");
+        hearing.part(A, &part(4, 1), now);
+        hearing.part(B, &part(4, 0), now);
+        assert_eq!(hearing.end(A, &synced(4, 2)), None, "a part of another node's answer");
+        hearing.part(A, &part(5, 1), now);
+        hearing.part(A, &part(5, 0), now);
+        assert_eq!(hearing.end(A, &synced(5, 2)), Some(vec![(A, 1), (A, 0), (B, 9)]));
+        assert_eq!(hearing.end(A, &synced(5, 2)), None, "heard once");
+    }
+
+    #[test]
+    fn answers_that_break_off_are_forgotten() {
+        let mut hearing = Hearing::default();
+        for answer in 1..200 {
+            hearing.part(A, &part(answer, 0), Timestamp::from_nanos(answer));
+        }
+        assert_eq!(hearing.answers.len(), Hearing::MOST);
+        assert_eq!(hearing.end(A, &synced(1, 1)), None);
+        assert!(hearing.end(A, &synced(199, 1)).is_some());
+    }
+}

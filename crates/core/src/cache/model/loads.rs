@@ -9,7 +9,9 @@ use std::time::Duration;
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 
-use super::{KEY, NEW, OLD, WITHIN, World, assert_not_old, beside, load, load_tagged, until};
+use super::{
+    KEY, LATER, NEW, OLD, WITHIN, World, assert_not_old, beside, load, load_tagged, until,
+};
 
 pub(super) fn fill_and_invalidation() {
     let world = World::new();
@@ -27,6 +29,55 @@ pub(super) fn fill_and_invalidation() {
         },
     );
     assert_not_old(&cache);
+}
+
+/// A load that waits for its turn begins when it gets it, and is voided by what comes after.
+pub(super) fn queued_load_and_invalidation() {
+    let world = World::new();
+    let cache = world.node.cache("c").capacity(8).max_concurrent_loads(1);
+    let cache = cache.build().unwrap();
+    let filled = cache.clone();
+    beside(
+        &world,
+        move |world| {
+            block_on(load(world, &filled));
+        },
+        |world| {
+            let other = cache.get_or_load(&(KEY + 1), |_| async { Ok::<_, Infallible>(0) });
+            block_on(other).unwrap();
+            world.commit();
+            let _ = cache.invalidate(&KEY);
+            assert_not_old(&cache);
+            assert_eq!(block_on(load(world, &cache)), NEW);
+        },
+    );
+    assert_not_old(&cache);
+}
+
+/// Keys that are loaded together are guarded each by itself.
+pub(super) fn batch_and_invalidation() {
+    let world = World::new();
+    let cache = world.cache("c");
+    let filled = cache.clone();
+    beside(
+        &world,
+        move |world| {
+            let loader = |keys: Vec<u64>, _| async move {
+                let version = world.read_source();
+                Ok::<_, Infallible>(keys.into_iter().map(move |key| (key, version)))
+            };
+            block_on(filled.get_many_or_load(&[KEY, KEY + 1], loader)).unwrap();
+        },
+        |world| {
+            world.commit();
+            let _ = cache.invalidate_many(&[KEY, KEY + 1]);
+            assert_not_old(&cache);
+            assert_ne!(cache.get(&(KEY + 1)), Some(OLD));
+            assert_eq!(block_on(load(world, &cache)), NEW);
+        },
+    );
+    assert_not_old(&cache);
+    assert_ne!(cache.get(&(KEY + 1)), Some(OLD));
 }
 
 pub(super) fn fill_and_clear() {
@@ -85,6 +136,27 @@ pub(super) fn newer_fill() {
     if was_stored {
         assert_not_old(&cache);
     }
+}
+
+/// Whoever has read the new value past an unproven entry does not find the old one once it is proven.
+pub(super) fn refused_read_through() {
+    let world = World::new();
+    let cache = world.cache("c");
+    block_on(load(&world, &cache));
+    world.node.advance(LATER);
+    world.commit();
+    let reader = cache.clone();
+    beside(
+        &world,
+        move |world| {
+            assert_eq!(block_on(load(world, &reader)), NEW);
+            world.node.prove_now();
+            assert_not_old(&reader);
+        },
+        // A newer fill voids the load and comes to nothing.
+        |_| drop(cache.begin_fill(&KEY)),
+    );
+    assert_not_old(&cache);
 }
 
 pub(super) fn joiner_and_invalidation() {

@@ -37,9 +37,12 @@ type Model = (&'static str, fn());
 
 const MODELS: &[Model] = &[
     ("fill and invalidation", loads::fill_and_invalidation),
+    ("queued load", loads::queued_load_and_invalidation),
+    ("batch and invalidation", loads::batch_and_invalidation),
     ("refused fill", loads::refused_fill),
     ("fill and clear", loads::fill_and_clear),
     ("newer fill", loads::newer_fill),
+    ("refused read-through", loads::refused_read_through),
     ("joiner and invalidation", loads::joiner_and_invalidation),
     ("joiner and tag", loads::joiner_and_tag),
     ("abandoned load", loads::abandoned_load),
@@ -58,12 +61,21 @@ const MODELS: &[Model] = &[
 
 /// Which models notice which mistake.
 const MUTANTS: &[(Mutation, &[&str])] = &[
-    (Mutation::NoFillGuard, &["fill and invalidation", "joiner and invalidation"]),
+    (
+        Mutation::NoFillGuard,
+        &[
+            "fill and invalidation",
+            "joiner and invalidation",
+            "queued load",
+            "batch and invalidation",
+        ],
+    ),
     (Mutation::FillVisibleBeforeCheck, &["refused fill"]),
     (Mutation::LateTagNotChecked, &["late tag"]),
     (Mutation::TagWithoutCellForgotten, &["late tag"]),
     (Mutation::JoinVoidedLoad, &["joiner and invalidation"]),
     (Mutation::NewerLoadDoesNotVoidOlder, &["newer fill"]),
+    (Mutation::RefusedFillLeavesOlder, &["refused read-through"]),
     (Mutation::NestedTagsForgotten, &["nested tag", "nested hit and tag"]),
     (Mutation::NestedTakesOuterTick, &["nested hit and tag", "nested clear"]),
     (Mutation::NestedKeyNotedLate, &["nested key"]),

@@ -26,6 +26,7 @@ async fn what_cannot_work_is_refused() {
         named("c").absent_time_to_live(Duration::ZERO).build(),
         named("c").load_timeout(Duration::ZERO).build(),
         named("c").freshness(Freshness::Within(Duration::ZERO)).build(),
+        named("c").freshness(Freshness::Eventual { cap: Some(Duration::ZERO) }).build(),
         named("c").max_concurrent_loads(0).build(),
     ];
     let errors: Vec<ConfigError> = refused.into_iter().map(Result::unwrap_err).collect();

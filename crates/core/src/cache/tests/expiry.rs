@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use crate::Freshness;
+use crate::cache::domain::Origin;
 use crate::cache::testing::TestNode;
 use crate::cache::{Cause, Event, Loaded, Lookup};
+use crate::node_id::NodeId;
 
 use super::{load, ok};
 
+const OTHER: NodeId = NodeId::from_bytes([9; 16]);
 const TTL: Duration = Duration::from_millis(50);
 
 fn node() -> TestNode {
@@ -93,6 +96,12 @@ async fn events_tell_why() {
     load(&cache, 1, 1).await;
     let _ = cache.invalidate(&1);
     assert_eq!(events.next().await, removed(1, Cause::InvalidatedLocally));
+    let published = node.uplink.take_published();
+    let (from, by) = (Origin::Node(OTHER), Cause::InvalidatedBy(OTHER));
+    node.domain.apply(published.last().unwrap(), from);
+    assert_eq!(events.next().await, removed(1, by));
+    node.domain.apply(published.last().unwrap(), Origin::Unknown);
+    assert_eq!(events.next().await, removed(1, Cause::InvalidatedByUnknown));
     cache.begin_fill(&2).insert(2);
     cache.begin_fill(&2).insert(3);
     assert_eq!(events.next().await, removed(2, Cause::Replaced));

@@ -44,7 +44,6 @@ impl Met {
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     commits: BTreeMap<Key, Vec<Commit>>,
-    pub(super) hits: u64,
 }
 
 impl Oracle {
@@ -93,14 +92,13 @@ impl Oracle {
     /// the broker lost its frame on a living subscription, the time counts from the next frame of that origin
     /// that arrived.
     pub(super) fn judge_hit(
-        &mut self,
+        &self,
         key: Key,
         version: u64,
         within: Duration,
         met: &Met,
         now: Timestamp,
     ) -> Result<(), String> {
-        self.hits += 1;
         let newer = self.commits.get(&key).into_iter().flatten();
         let late = newer.filter(|commit| commit.version > version).find(|commit| {
             let shown = commit.frame.map_or(Some(Timestamp::ZERO), |frame| met.shown(frame));

@@ -69,6 +69,10 @@ pub(in crate::protocol) enum Op {
     Anonymous {
         key: Key,
     },
+    /// The same in a newer version of the protocol, which nobody here can read.
+    Unreadable {
+        key: Key,
+    },
 }
 
 /// What differs between the properties.
@@ -134,6 +138,7 @@ pub(in crate::protocol) struct World {
     events: BTreeMap<(Timestamp, u64), Event>,
     sequence: u64,
     oracle: Oracle,
+    hits: u64,
     pub(in crate::protocol) violations: Vec<String>,
 }
 
@@ -155,6 +160,7 @@ impl World {
             events: BTreeMap::new(),
             sequence: 0,
             oracle: Oracle::default(),
+            hits: 0,
             violations: Vec::new(),
         };
         world.run_for(Duration::from_millis(5));
@@ -162,7 +168,7 @@ impl World {
     }
 
     pub(in crate::protocol) fn hits(&self) -> u64 {
-        self.oracle.hits
+        self.hits
     }
 
     pub(in crate::protocol) fn run(&mut self, ops: &[Op]) {
@@ -210,15 +216,23 @@ impl World {
                 let node = &mut self.nodes[node % count];
                 node.suspended_until = node.suspended_until.max(until);
             }
-            Op::Anonymous { key } => {
-                if self.broker.up {
-                    let version = self.oracle.commit(key);
-                    let codec = Codec::new(NAMESPACE.into(), None);
-                    let body = Body::Targets(vec![key_target(key)]);
-                    self.accept(&codec.frame(&codec.compared(None, &body), 0));
-                    self.oracle.completed(key, version, None, self.now);
-                }
-            }
+            Op::Anonymous { key } => self.publish_foreign(key, |compared| compared),
+            Op::Unreadable { key } => self.publish_foreign(key, |mut compared| {
+                compared[0] += 1;
+                compared
+            }),
+        }
+    }
+
+    /// Commits a row and publishes its invalidation without a number.
+    fn publish_foreign(&mut self, key: Key, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+        if self.broker.up {
+            let version = self.oracle.commit(key);
+            let codec = Codec::new(NAMESPACE.into(), None);
+            let body = Body::Targets(vec![key_target(key)]);
+            let compared = change(codec.compared(None, &body).to_vec());
+            self.accept(&codec.frame(&compared, 0));
+            self.oracle.completed(key, version, None, self.now);
         }
     }
 
@@ -241,11 +255,8 @@ impl World {
         if now < node.suspended_until {
             return;
         }
-        if let Some(hit) = node.cache.hit(key, within, now) {
-            if let Err(violation) = self.oracle.judge_hit(key, hit.version, within, &node.met, now)
-            {
-                self.violations.push(format!("node {index}: {violation}"));
-            }
+        if node.cache.hit(key, within, now).is_some() {
+            self.hits += 1;
             return;
         }
         node.cache.begin_load(key, self.oracle.version(key), now);
@@ -305,6 +316,7 @@ impl World {
         }
         while let Some(next) = self.next_moment().filter(|next| *next <= end) {
             self.now = self.now.max(next);
+            self.scan();
             while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= next)
             {
                 let event = entry.remove();
@@ -315,6 +327,27 @@ impl World {
             }
         }
         self.now = end;
+        self.scan();
+    }
+
+    /// Judges everything that a read would hit now. Nothing changes between two events, so a look just before
+    /// each sees every moment.
+    fn scan(&mut self) {
+        let (now, within) = (self.now, self.tuning.within);
+        for index in 0..self.nodes.len() {
+            self.note_losses(index);
+            let node = &self.nodes[index];
+            if now < node.suspended_until {
+                continue;
+            }
+            for key in node.cache.entries.keys() {
+                let Some(hit) = node.cache.hit(*key, within, now) else { continue };
+                let judged = self.oracle.judge_hit(*key, hit.version, within, &node.met, now);
+                if let Err(violation) = judged {
+                    self.violations.push(format!("node {index}: {violation}"));
+                }
+            }
+        }
     }
 
     fn next_moment(&self) -> Option<Timestamp> {
