@@ -31,6 +31,8 @@ mod vector;
 mod wire;
 
 #[cfg(test)]
+mod replica_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -119,7 +119,8 @@ proptest! {
         if !world.tiny() {
             prop_assert_eq!(world.contents(), before);
             let after: Vec<_> = (0..world.nodes.len()).map(|node| world.drops(node)).collect();
-            prop_assert_eq!(after, drops);
+            let counters: Vec<_> = world.nodes.iter().map(|node| node.replica.counters()).collect();
+            prop_assert_eq!(after, drops, "{:#?}", counters);
         }
     }
 }
@@ -262,8 +263,48 @@ fn one_answer_for_several_begins_at_the_earliest_of_their_marks() {
         ]);
         together += u64::from(world.nodes[0].replica.counters().answers == 1);
         assert!(!world.contents()[1].contains_key(&1), "seed {seed}");
+        // A replay from the later mark on would have left a gap, found only by the next frame.
+        assert_eq!(world.nodes[1].replica.counters().gaps, 0, "seed {seed}");
         world.judge_convergence();
         assert_eq!(world.violations, Vec::<String>::new(), "seed {seed}");
     }
     assert!(together > 0, "no seed answered both at once");
+}
+
+#[test]
+fn the_horizon_stands_still_while_a_gap_is_open() {
+    let mut world = three(true);
+    warm(&mut world);
+    // The second write shows that the first was lost; then every reply is lost too, but no fence.
+    world.run(&[
+        Op::Lose { node: 2, frames: 1 },
+        Op::Write { node: 0, key: 1, by_tag: false },
+        Op::Advance { ms: 10 },
+        Op::Write { node: 0, key: 2, by_tag: false },
+        Op::Advance { ms: 10 },
+        Op::Lose { node: 2, frames: 1_000 },
+        Op::Advance { ms: 3_000 },
+    ]);
+    assert_eq!(world.violations, Vec::<String>::new());
+    assert_eq!(world.nodes[2].replica.counters().gaps_dropped, 1);
+}
+
+#[test]
+fn a_frame_met_while_unsynced_is_no_mark() {
+    for ms in (20..80).step_by(2) {
+        let mut world = seeded(true, ms);
+        warm(&mut world);
+        // Node 1 misses a write, meets the next one perhaps before it has caught up, and is cut again.
+        world.run(&[
+            Op::Break { node: 1 },
+            Op::Write { node: 0, key: 1, by_tag: false },
+            Op::Advance { ms },
+            Op::Write { node: 0, key: 2, by_tag: false },
+            Op::Advance { ms: 6 },
+            Op::Break { node: 1 },
+            Op::Advance { ms: 200 },
+        ]);
+        assert!(!world.contents()[1].contains_key(&1), "after {ms} ms");
+        assert_eq!(world.nodes[1].replica.counters().gaps, 0, "after {ms} ms");
+    }
 }
