@@ -1,9 +1,10 @@
 //! The task that moves frames between a transport and a replica.
 
-use std::future::{pending, poll_fn};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::health::Health;
 use super::lane::{Lane, Progress};
@@ -27,13 +28,22 @@ enum Link {
     Open(Box<dyn Subscription>),
 }
 
-/// What happened while the driver waited.
-enum Happened {
-    Items(Vec<Result<Item, TransportError>>),
-    Opened(Opened),
-    Published(PublishId, Result<(), TransportError>),
-    Woken,
-    Due,
+/// What happened while the driver waited: everything that was ready at one look, so that nothing can keep
+/// the rest from being seen.
+#[derive(Default)]
+struct Round {
+    items: Vec<Result<Item, TransportError>>,
+    opened: Option<Opened>,
+    published: Vec<(PublishId, Result<(), TransportError>)>,
+    woken: bool,
+    rang: bool,
+}
+
+impl Round {
+    fn is_empty(&self) -> bool {
+        let Self { items, opened, published, woken, rang } = self;
+        items.is_empty() && opened.is_none() && published.is_empty() && !woken && !rang
+    }
 }
 
 /// Runs one replica on one transport: carries out what it asks for, and tells it what happened.
@@ -92,19 +102,15 @@ impl Driver {
 
     /// Runs until the node has left or was dropped.
     pub(super) async fn run(mut self) {
-        loop {
-            if !self.settle() {
-                break;
+        while self.settle() {
+            let round = self.wait().await;
+            let full = round.items.len() == BATCH;
+            self.tell(round);
+            if full {
+                // The wait below ignores tokio's budget: other tasks get their turn here.
+                tokio::task::yield_now().await;
             }
-            let happened = self.wait().await;
-            self.tell(happened);
         }
-        let now = self.runtime.now();
-        self.lane.set_unaccepted(self.replica.unaccepted());
-        self.replica.close(now);
-        self.link = Link::None;
-        self.health.publish(self.index, &self.replica);
-        self.span.in_scope(|| tracing::info!("left"));
     }
 
     /// Carries out everything that the replica asks for, until it waits; `false` when it is over.
@@ -157,48 +163,62 @@ impl Driver {
         }
     }
 
-    async fn wait(&mut self) -> Happened {
-        let lane = &self.lane;
-        tokio::select! {
-            biased;
-            happened = link_happens(&mut self.link) => happened,
-            happened = publish_happens(&mut self.publishes) => happened,
-            () = lane.woken() => Happened::Woken,
-            () = rings(&mut self.alarm) => Happened::Due,
-        }
+    /// Waits until anything happens. Cancel safe: what was taken is in the round.
+    async fn wait(&mut self) -> Round {
+        let Self { lane, link, publishes, alarm, .. } = self;
+        let mut woken = pin!(lane.woken());
+        let mut round = Round::default();
+        let look = poll_fn(|context| {
+            poll_link(link, context, &mut round);
+            publishes.retain_mut(|(id, publish)| match publish.as_mut().poll(context) {
+                Poll::Ready(result) => {
+                    round.published.push((*id, result));
+                    false
+                }
+                Poll::Pending => true,
+            });
+            round.woken = woken.as_mut().poll(context).is_ready();
+            if let Some((_, sleep)) = alarm {
+                round.rang = sleep.as_mut().poll(context).is_ready();
+            }
+            if round.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        });
+        // A budget that is spent would make a full subscription look empty, and let a deadline overtake it.
+        tokio::task::unconstrained(look).await;
+        round
     }
 
-    fn tell(&mut self, happened: Happened) {
+    fn tell(&mut self, round: Round) {
         let now = self.runtime.now();
-        // Whatever else happened, the subscription was looked at first and held nothing.
-        self.full_batches = match &happened {
-            Happened::Items(items) if items.len() == BATCH => self.full_batches + 1,
-            _ => 0,
-        };
-        match happened {
-            Happened::Items(items) => self.tell_items(items, now),
-            Happened::Opened(Ok(subscription)) => {
+        self.full_batches = if round.items.len() == BATCH { self.full_batches + 1 } else { 0 };
+        if round.rang {
+            self.alarm = None;
+        }
+        self.tell_items(round.items, now);
+        match round.opened {
+            None => {}
+            Some(Ok(subscription)) => {
                 tracing::debug!(parent: &self.span, "subscribed");
                 let sequencer = subscription.sequencer().cloned();
                 self.link = Link::Open(subscription);
-                self.replica.subscribed(sequencer, now);
+                let entropy = self.runtime.random_seed();
+                self.replica.subscribed(sequencer, entropy, now);
             }
-            Happened::Opened(Err(error)) => self.link_failed(&error, now),
-            Happened::Published(id, result) => {
-                if let Err(error) = &result {
-                    tracing::debug!(parent: &self.span, %error, "a publish failed");
-                }
-                self.replica.published(id, result, now);
+            Some(Err(error)) => self.link_failed(&error, now),
+        }
+        for (id, result) in round.published {
+            if let Err(error) = &result {
+                tracing::debug!(parent: &self.span, %error, "a publish failed");
             }
-            Happened::Woken => {
-                let (interval, timeout) = self.lane.fences();
-                self.replica.set_fences(interval, timeout);
-                if self.lane.is_leaving() {
-                    self.replica.leave(now);
-                }
-                self.replica.wake(self.lane.take_wants_proof(), now);
+            self.replica.published(id, result, now);
+        }
+        if round.woken {
+            let (interval, timeout) = self.lane.fences();
+            self.replica.set_fences(interval, timeout);
+            if self.lane.is_leaving() {
+                self.replica.leave(now);
             }
-            Happened::Due => self.alarm = None,
+            self.replica.wake(self.lane.take_wants_proof(), now);
         }
     }
 
@@ -278,53 +298,39 @@ impl Driver {
     }
 }
 
-/// Resolves when the subscription was opened, or yields: then all that is there, up to a batch.
-async fn link_happens(link: &mut Link) -> Happened {
+/// Takes what the subscription holds, up to a batch, or its opening.
+fn poll_link(link: &mut Link, context: &mut Context<'_>, round: &mut Round) {
     match link {
-        Link::None => pending().await,
-        Link::Opening(opening) => Happened::Opened(opening.await),
+        Link::None => {}
+        Link::Opening(opening) => {
+            if let Poll::Ready(opened) = opening.as_mut().poll(context) {
+                *link = Link::None;
+                round.opened = Some(opened);
+            }
+        }
         Link::Open(subscription) => {
-            let mut items = Vec::new();
-            poll_fn(|context| {
-                while items.len() < BATCH {
-                    match subscription.poll_next(context) {
-                        Poll::Ready(item) => {
-                            let ended = item.is_err();
-                            items.push(item);
-                            if ended {
-                                break;
-                            }
-                        }
-                        Poll::Pending if items.is_empty() => return Poll::Pending,
-                        Poll::Pending => break,
-                    }
+            while round.items.len() < BATCH
+                && let Poll::Ready(item) = subscription.poll_next(context)
+            {
+                let ended = item.is_err();
+                round.items.push(item);
+                if ended {
+                    // Nothing may be polled after the end.
+                    *link = Link::None;
+                    return;
                 }
-                Poll::Ready(())
-            })
-            .await;
-            Happened::Items(items)
+            }
         }
     }
 }
 
-async fn publish_happens(
-    publishes: &mut Vec<(PublishId, BoxFuture<Result<(), TransportError>>)>,
-) -> Happened {
-    poll_fn(|context| {
-        for place in 0..publishes.len() {
-            if let Poll::Ready(result) = publishes[place].1.as_mut().poll(context) {
-                let (id, _) = publishes.swap_remove(place);
-                return Poll::Ready(Happened::Published(id, result));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-async fn rings(alarm: &mut Option<(Timestamp, BoxFuture<()>)>) {
-    match alarm {
-        Some((_, sleep)) => sleep.await,
-        None => pending().await,
+/// However the driver ends, by leaving, by being dropped or by a panic of a transport: the node must not go
+/// on calling itself live.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.lane.set_unaccepted(self.replica.unaccepted());
+        self.replica.close(self.runtime.now());
+        self.health.publish(self.index, &self.replica);
+        self.span.in_scope(|| tracing::info!("left"));
     }
 }

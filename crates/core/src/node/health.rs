@@ -71,7 +71,7 @@ impl Health {
         }
         combined.warnings.sort();
         combined.warnings.dedup();
-        drop(lanes);
+        // The table stays locked: of two lanes that change together the later must have the last word.
         let live = combined.state == State::Live;
         self.proofs.send_if_modified(|proof| std::mem::replace(&mut proof.live, live) != live);
         let changed = self.status.send_if_modified(|status| {

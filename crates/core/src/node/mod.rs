@@ -145,17 +145,17 @@ impl Node {
                 lane.ended().await;
             }
         };
-        let timely = tokio::select! {
+        tokio::select! {
             biased;
-            () = left => true,
-            () = until => false,
-        };
+            () = left => {}
+            () = until => {}
+        }
         lanes.iter().for_each(Lane::stop);
         for lane in lanes {
             lane.ended().await;
         }
         let unpublished = self.outbox_len() + lanes.iter().map(Lane::unaccepted).sum::<usize>();
-        if timely || unpublished == 0 { Ok(()) } else { Err(ShutdownError { unpublished }) }
+        if unpublished == 0 { Ok(()) } else { Err(ShutdownError { unpublished }) }
     }
 }
 

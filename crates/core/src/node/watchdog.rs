@@ -86,7 +86,7 @@ impl Watchdog {
         for lane in self.router.lanes() {
             let (known, _) = lane.fences();
             lane.set_fences(interval, timeout);
-            if resumed || interval < known {
+            if resumed || interval != known {
                 lane.hurry();
             }
         }

@@ -81,22 +81,20 @@ impl Answering {
         self.pending.iter().filter(answerable).map(|pending| pending.due).min()
     }
 
-    /// Takes all that one witnessed answer can serve, if one is due: the nonces, and where its replay begins.
+    /// Takes all that one witnessed answer can serve, if one is due: each nonce, and where its replay begins.
     ///
     /// *Invariant:* every nonce's `Sync` was met, and its mark is in the log, so the log from the earliest of
     /// the marks on holds everything that was accepted after each mark and before each `Sync`.
-    pub(crate) fn take_witnessed(&mut self, log: &Log, now: Timestamp) -> Option<(Vec<u64>, u64)> {
+    pub(crate) fn take_witnessed(&mut self, log: &Log, now: Timestamp) -> Vec<(u64, u64)> {
         for pending in &mut self.pending {
             pending.after_mark = pending.after_mark.filter(|seq| log.reaches(*seq));
         }
         let due = |pending: &Pending| pending.after_mark.is_some() && pending.due <= now;
         if !self.pending.iter().any(due) {
-            return None;
+            return Vec::new();
         }
         let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_some());
-        let (nonces, seqs): (Vec<_>, Vec<_>) =
-            taken.filter_map(|pending| Some((pending.nonce, pending.after_mark?))).unzip();
-        Some((nonces, seqs.into_iter().min()?))
+        taken.filter_map(|pending| Some((pending.nonce, pending.after_mark?))).collect()
     }
 
     /// Takes all that one unwitnessed answer can serve, if one is due.
@@ -108,11 +106,9 @@ impl Answering {
         })
     }
 
-    /// Puts back what turned out to be too far to witness.
-    pub(crate) fn put_back_as_strangers(&mut self, nonces: &[u64], now: Timestamp) {
-        for nonce in nonces {
-            self.pending.push(Pending { nonce: *nonce, after_mark: None, due: now, met: now });
-        }
+    /// Turns one that is too far back to witness into one that is told to go on without.
+    pub(crate) fn give_up_witnessing(&mut self, nonce: u64, now: Timestamp) {
+        self.pending.push(Pending { nonce, after_mark: None, due: now, met: now });
     }
 }
 
@@ -124,8 +120,10 @@ pub(crate) struct Composed {
 }
 
 /// Packs an answer into frames of at most `max_body` bytes; `None` if its entries exceed `max_bytes`.
+#[expect(clippy::too_many_arguments, reason = "the fields of an answer, and its limits")]
 pub(crate) fn compose(
     answer: u64,
+    lanes: u16,
     witnessed: bool,
     nonces: Vec<u64>,
     entries: impl Iterator<Item = Replayed>,
@@ -137,7 +135,7 @@ pub(crate) fn compose(
     let overflow = vector.split_off(vector.len().min(room));
     let overflow = overflow.into_iter().map(Replayed::Known);
     let parts = pack(answer, entries.chain(overflow), max_body, max_bytes)?;
-    let synced = Synced { answer, parts: parts.len() as u32, witnessed, nonces, vector };
+    let synced = Synced { answer, parts: parts.len() as u32, lanes, witnessed, nonces, vector };
     Some(Composed { parts, synced })
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// The fences of one replica. One is outstanding at a time; tokens are never reused, so that one that was
-/// sent on an earlier subscription proves nothing on this.
+/// The fences of one replica, one outstanding at a time. One that was sent on an earlier subscription proves
+/// nothing on this.
 #[derive(Debug)]
 pub(crate) struct Fences {
     next_token: u64,
@@ -22,12 +22,14 @@ struct Outstanding {
 }
 
 impl Fences {
-    pub(crate) fn new(first_token: u64) -> Self {
-        Self { next_token: first_token, outstanding: None, next_at: None }
+    pub(crate) fn new() -> Self {
+        Self { next_token: 0, outstanding: None, next_at: None }
     }
 
-    /// A subscription was confirmed: the first fence is due at once.
-    pub(crate) fn start(&mut self, now: Timestamp) {
+    /// A subscription was confirmed: the first fence is due at once. `first_token` is random, so that no answer
+    /// to a fence of an earlier subscription, another life or a clone is taken for one of this.
+    pub(crate) fn start(&mut self, first_token: u64, now: Timestamp) {
+        self.next_token = first_token;
         self.outstanding = None;
         self.next_at = Some(now);
     }
@@ -65,6 +67,10 @@ impl Fences {
         let sent = self.outstanding.filter(|outstanding| outstanding.token == token)?.sent;
         self.outstanding = None;
         Some(sent)
+    }
+
+    pub(crate) fn is_outstanding(&self, token: u64) -> bool {
+        self.outstanding.is_some_and(|outstanding| outstanding.token == token)
     }
 
     /// Gives the outstanding fence until `deadline` at least.

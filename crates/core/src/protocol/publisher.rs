@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::config::Config;
+use super::wire::digest;
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 
@@ -18,6 +19,8 @@ pub(crate) enum Sent {
     Numbered(u64),
     /// Our `Sync`, with its nonce.
     Sync(u64),
+    /// A fence of ourselves on ourselves, with its token.
+    Fence(u64),
     /// Any other control frame: its loss is covered by somebody's deadline.
     Other,
 }
@@ -72,21 +75,30 @@ pub(crate) struct Head {
 pub(crate) struct OwnFrames {
     frames: BTreeMap<u64, Sealed>,
     bytes: usize,
+    /// Kept for far longer than the frames: an echo that nobody recognises would pass for a clone's frame.
+    digests: BTreeMap<u64, u64>,
     max_frames: usize,
     max_bytes: usize,
 }
 
 impl OwnFrames {
+    const MAX_DIGESTS: usize = 65_536;
+
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             frames: BTreeMap::new(),
             bytes: 0,
+            digests: BTreeMap::new(),
             max_frames: config.max_own_frames,
             max_bytes: config.max_own_bytes,
         }
     }
 
     pub(crate) fn insert(&mut self, sealed: Sealed) {
+        self.digests.insert(sealed.number, digest(&sealed.compared));
+        if self.digests.len() > Self::MAX_DIGESTS {
+            self.digests.pop_first();
+        }
         self.bytes += sealed.compared.len();
         if let Some(old) = self.frames.insert(sealed.number, sealed) {
             self.bytes -= old.compared.len();
@@ -163,15 +175,13 @@ pub(crate) struct Publisher {
     /// Own numbers that were accepted and must be published again, since their echo is missing.
     pub(crate) resend: BTreeSet<u64>,
     pub(crate) echoes: Echoes,
-    pub(crate) control: VecDeque<(Sent, Bytes)>,
-    pub(crate) control_in_flight: Option<InFlight>,
+    pub(crate) control: Control,
+    /// Frame fences travel beside everything else: one that waited behind an answer would come too late.
+    pub(crate) fence: Fence,
     pub(crate) next_publish: PublishId,
 }
 
 impl Publisher {
-    /// Control frames that may wait; of more the newest are not sent, and somebody's deadline covers that.
-    const MAX_CONTROL: usize = 4_096;
-
     pub(crate) fn new(id: NodeId, config: &Config) -> Self {
         Self {
             id,
@@ -181,27 +191,18 @@ impl Publisher {
             own: OwnFrames::new(config),
             resend: BTreeSet::new(),
             echoes: Echoes::default(),
-            control: VecDeque::new(),
-            control_in_flight: None,
+            control: Control::new(config),
+            fence: Fence::default(),
             next_publish: 1,
         }
     }
 
-    /// Room for this many more control frames.
-    pub(crate) fn control_room(&self) -> usize {
-        Self::MAX_CONTROL.saturating_sub(self.control.len())
-    }
-
-    pub(crate) fn queue_control(&mut self, sent: Sent, frame: Bytes) {
-        if self.control_room() > 0 {
-            self.control.push_back((sent, frame));
+    /// Whether we sealed these bytes under this number; `false` also if that is too long ago to tell.
+    pub(crate) fn has_sealed(&self, number: u64, compared: &Bytes) -> bool {
+        match &self.head.sealed {
+            Some(sealed) if sealed.number == number => sealed.compared == *compared,
+            _ => self.own.digests.get(&number) == Some(&digest(compared)),
         }
-    }
-
-    /// The compared bytes that we sealed under this number, as far as we remember.
-    pub(crate) fn sealed(&self, number: u64) -> Option<&Sealed> {
-        let head = self.head.sealed.as_ref().filter(|sealed| sealed.number == number);
-        head.or_else(|| self.own.get(number))
     }
 
     /// Becomes a new node: numbers begin again, and nothing of the old identity is resent.
@@ -214,10 +215,78 @@ impl Publisher {
         self.echoes.clear();
     }
 
-    /// The subscription ended: control frames were for it. The one in flight, if any, is no longer waited for.
-    pub(crate) fn subscription_ended(&mut self) -> Option<InFlight> {
+    /// The subscription ended: control frames were for it. Those in flight are no longer waited for.
+    pub(crate) fn subscription_ended(&mut self) -> impl Iterator<Item = PublishId> {
         self.echoes.clear();
         self.control.clear();
-        self.control_in_flight.take()
+        let fence = std::mem::take(&mut self.fence).in_flight;
+        self.control.in_flight.take().into_iter().chain(fence).map(|in_flight| in_flight.id)
     }
+}
+
+/// Control frames that wait, one in flight at a time.
+#[derive(Debug)]
+pub(crate) struct Control {
+    waiting: VecDeque<(Sent, Bytes)>,
+    bytes: usize,
+    max_bytes: usize,
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) failures: u32,
+}
+
+impl Control {
+    fn new(config: &Config) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            max_bytes: 2 * config.max_answer_bytes,
+            in_flight: None,
+            retry_at: None,
+            failures: 0,
+        }
+    }
+
+    /// Whether this many more bytes may wait.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= self.max_bytes
+    }
+
+    /// Queues a frame. Our own `Sync` goes first and always has room; of others, what is too much is not
+    /// sent, and somebody's deadline covers that.
+    pub(crate) fn push(&mut self, sent: Sent, frame: Bytes) {
+        let first = matches!(sent, Sent::Sync(_));
+        if !first && !self.has_room(frame.len()) {
+            return;
+        }
+        self.bytes += frame.len();
+        if first {
+            self.waiting.push_front((sent, frame));
+        } else {
+            self.waiting.push_back((sent, frame));
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Sent, Bytes)> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.1.len();
+        Some(next)
+    }
+
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.bytes = 0;
+        self.retry_at = None;
+        self.failures = 0;
+    }
+}
+
+/// The frame fence that is outstanding, where the transport has no fences of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Fence {
+    /// To be published, now or at `retry_at`.
+    pub(crate) waiting: Option<u64>,
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) failures: u32,
 }

@@ -1,6 +1,6 @@
 //! Publishing: sealing, resending, echoes, beacons, leaving.
 
-use super::publisher::{Echo, Head, InFlight, Kind, PublishId, Sealed, Sent};
+use super::publisher::{Echo, Fence, Head, InFlight, Kind, PublishId, Publisher, Sealed, Sent};
 use super::replica::{Link, Output, Replica};
 use super::status::{Reason, Warning};
 use super::wire::Body;
@@ -29,41 +29,57 @@ impl Replica {
         let is_this = |in_flight: &mut InFlight| in_flight.id == id;
         if let Some(done) = self.publisher.head.in_flight.take_if(is_this) {
             self.head_published(&done, result, now);
-        } else if let Some(done) = self.publisher.control_in_flight.take_if(is_this) {
+        } else if let Some(done) = self.publisher.control.in_flight.take_if(is_this) {
             self.control_published(&done, result, now);
+        } else if let Some(done) = self.publisher.fence.in_flight.take_if(is_this) {
+            self.fence_published(&done, result, now);
         }
         self.step(now);
     }
 
     pub(super) fn handle_publish_timeout(&mut self, now: Timestamp) {
+        if now < self.grace_until {
+            return;
+        }
         let error = || TransportErrorKind::Unreachable.error("the broker did not answer in time");
         let overdue = |in_flight: &mut InFlight| now >= in_flight.deadline;
         if let Some(done) = self.publisher.head.in_flight.take_if(overdue) {
             self.outputs.push_back(Output::CancelPublish(done.id));
             self.head_published(&done, Err(error()), now);
         }
-        if let Some(done) = self.publisher.control_in_flight.take_if(overdue) {
+        if let Some(done) = self.publisher.control.in_flight.take_if(overdue) {
             self.outputs.push_back(Output::CancelPublish(done.id));
             self.control_published(&done, Err(error()), now);
+        }
+        if let Some(done) = self.publisher.fence.in_flight.take_if(overdue) {
+            self.outputs.push_back(Output::CancelPublish(done.id));
+            self.fence_published(&done, Err(error()), now);
         }
     }
 
     pub(super) fn publish_deadline(&self) -> Option<Timestamp> {
-        let head = self.publisher.head.in_flight.as_ref().map(|in_flight| in_flight.deadline);
-        let control = self.publisher.control_in_flight.as_ref().map(|in_flight| in_flight.deadline);
-        [head, control, self.publisher.head.retry_at].into_iter().flatten().min()
+        let Publisher { head, control, fence, .. } = &self.publisher;
+        let in_flight = [&head.in_flight, &control.in_flight, &fence.in_flight];
+        let deadlines = in_flight.into_iter().flatten().map(|it| it.deadline.max(self.grace_until));
+        let retries = [head.retry_at, control.retry_at, fence.retry_at];
+        deadlines.chain(retries.into_iter().flatten()).min()
     }
 
     fn begin(&mut self, sent: Sent, attempt: u32, frame: bytes::Bytes, now: Timestamp) -> InFlight {
         let id = self.publisher.next_publish;
         self.publisher.next_publish += 1;
+        // A large frame on a slow way may need longer than one attempt has: each gets more than the last.
+        let patience = match sent {
+            Sent::Numbered(_) => 1 + self.publisher.head.failures.min(9),
+            _ => 1,
+        };
         self.outputs.push_back(Output::Publish { id, frame });
         InFlight {
             id,
             sent,
             attempt,
             epoch: self.epoch(),
-            deadline: now.after(self.config.attempt_timeout),
+            deadline: now.after(self.config.attempt_timeout * patience),
             echoed: false,
         }
     }
@@ -93,10 +109,15 @@ impl Replica {
 
     /// What to publish next: what must be resent, then everything that queued, then a beacon or goodbye.
     fn next_numbered(&mut self, now: Timestamp) -> Option<Sealed> {
-        if let Some(number) = self.publisher.resend.pop_first()
-            && let Some(sealed) = self.publisher.own.get(number)
+        // Only where its echo can be watched: it went somewhere else before.
+        if self.up().is_some()
+            && let Some(number) = self.publisher.resend.pop_first()
         {
-            return Some(sealed.clone());
+            if let Some(sealed) = self.publisher.own.get(number) {
+                return Some(sealed.clone());
+            }
+            // Too long ago: what it named is not known any more.
+            return Some(self.seal(&Body::Targets(vec![Target::Everything]), 0));
         }
         if let Some((targets, place)) = self.outbox.take(self.max_targets_bytes()) {
             self.counters.targets_published += targets.len() as u64;
@@ -105,7 +126,7 @@ impl Replica {
         if self.leaving {
             return Some(self.seal(&Body::Goodbye, 0));
         }
-        if self.is_synced() && self.beacon_at.is_some_and(|due| now >= due) {
+        if self.beacon_due().is_some_and(|due| now >= due) {
             let since = now.before(self.config.vector_window);
             let slice = self.vector.slice(self.config.slice_len, since);
             let lanes = self.config.lanes;
@@ -154,6 +175,8 @@ impl Replica {
                     self.reincarnate(now);
                 }
             }
+            // It came back: whatever the answer was, the broker accepted it.
+            Err(_) if done.echoed => self.head_accepted(now),
             Err(error) => {
                 self.counters.publish_failures += 1;
                 self.retry_head(&error, now);
@@ -182,7 +205,9 @@ impl Replica {
         match sealed.kind {
             Kind::Targets => self.arm_beacons(now),
             Kind::Beacon => self.counters.beacons_published += 1,
-            Kind::Goodbye if self.outbox.is_empty() => self.close(now),
+            Kind::Goodbye if self.outbox.is_empty() && self.publisher.resend.is_empty() => {
+                self.close(now);
+            }
             Kind::Goodbye => {}
         }
         self.publisher.own.insert(sealed);
@@ -233,19 +258,38 @@ impl Replica {
 
     // Control frames.
 
-    pub(super) fn queue_control_body(&mut self, sent: Sent, body: &Body) {
+    pub(super) fn control_frame(&self, body: &Body) -> bytes::Bytes {
         let compared = self.codec.compared(Some((self.publisher.id, 0)), body);
-        let frame = self.codec.frame(&compared, 0);
-        self.publisher.queue_control(sent, frame);
+        self.codec.frame(&compared, 0)
+    }
+
+    pub(super) fn queue_control_body(&mut self, sent: Sent, body: &Body) {
+        let frame = self.control_frame(body);
+        self.publisher.control.push(sent, frame);
     }
 
     pub(super) fn publish_control(&mut self, now: Timestamp) {
-        if self.publisher.control_in_flight.is_some() || self.up().is_none() {
+        let waits = |retry_at: Option<Timestamp>| retry_at.is_some_and(|retry| now < retry);
+        if self.up().is_none() {
             return;
         }
-        if let Some((sent, frame)) = self.publisher.control.pop_front() {
-            let in_flight = self.begin(sent, 0, frame, now);
-            self.publisher.control_in_flight = Some(in_flight);
+        let fence = &mut self.publisher.fence;
+        if fence.in_flight.is_none()
+            && !waits(fence.retry_at)
+            && let Some(token) = fence.waiting.take()
+        {
+            fence.retry_at = None;
+            let frame = self.control_frame(&Body::Fence { token });
+            let in_flight = self.begin(Sent::Fence(token), 0, frame, now);
+            self.publisher.fence.in_flight = Some(in_flight);
+        }
+        let control = &mut self.publisher.control;
+        if control.in_flight.is_none() && !waits(control.retry_at) {
+            control.retry_at = None;
+            if let Some((sent, frame)) = control.pop() {
+                let in_flight = self.begin(sent, 0, frame, now);
+                self.publisher.control.in_flight = Some(in_flight);
+            }
         }
     }
 
@@ -256,10 +300,11 @@ impl Replica {
         now: Timestamp,
     ) {
         let current = done.epoch == self.epoch();
-        match (&result, done.sent) {
-            (Ok(()), sent) => {
+        match result {
+            Ok(()) => {
                 self.counters.control_published += 1;
-                if let Sent::Sync(nonce) = sent
+                self.publisher.control.failures = 0;
+                if let Sent::Sync(nonce) = done.sent
                     && current
                     && !done.echoed
                 {
@@ -267,16 +312,67 @@ impl Replica {
                     self.publisher.echoes.expect(Echo::Sync(nonce), before_token);
                     self.fences.hurry(now);
                 }
+                self.publishing_works();
             }
-            (Err(error), Sent::Sync(_)) if current => self.retry_sync(error, now),
-            (Err(_), _) => {}
+            Err(error) => {
+                self.publishing_fails(&error);
+                let failures = self.publisher.control.failures;
+                let wait = self.backoff(failures).max(error.retry_after().unwrap_or_default());
+                self.publisher.control.failures += 1;
+                self.publisher.control.retry_at = Some(now.after(wait));
+                // Any other control frame is given up: somebody's deadline covers its loss.
+                if matches!(done.sent, Sent::Sync(_)) && current {
+                    self.retry_sync(&error, now);
+                }
+            }
         }
-        if let Err(error) = result {
-            self.counters.publish_failures += 1;
-            self.publish_error = Some(error.to_string());
-        } else if self.publisher.head.failures == 0 {
+    }
+
+    /// Publishes a fence on ourselves; a later one takes its place.
+    pub(super) fn queue_fence(&mut self, token: u64) {
+        self.publisher.fence.waiting = Some(token);
+    }
+
+    fn fence_published(
+        &mut self,
+        done: &InFlight,
+        result: Result<(), TransportError>,
+        now: Timestamp,
+    ) {
+        let Sent::Fence(token) = done.sent else { return };
+        match result {
+            Ok(()) => {
+                self.counters.control_published += 1;
+                self.publisher.fence.failures = 0;
+                self.publishing_works();
+            }
+            Err(error) => {
+                // A failure to publish says nothing about the subscription: the fence gets its time anew.
+                self.publishing_fails(&error);
+                let failures = self.publisher.fence.failures;
+                let wait = self.backoff(failures).max(error.retry_after().unwrap_or_default());
+                let retry_at = now.after(wait);
+                self.fences.extend(retry_at.after(self.config.fence_timeout));
+                let waiting = self.fences.is_outstanding(token).then_some(token);
+                self.publisher.fence = Fence {
+                    waiting,
+                    in_flight: None,
+                    retry_at: waiting.map(|_| retry_at),
+                    failures: failures + 1,
+                };
+            }
+        }
+    }
+
+    fn publishing_works(&mut self) {
+        if self.publisher.head.failures == 0 {
             self.publish_error = None;
         }
+    }
+
+    fn publishing_fails(&mut self, error: &TransportError) {
+        self.counters.publish_failures += 1;
+        self.publish_error = Some(error.to_string());
     }
 
     // Beacons.
@@ -285,6 +381,16 @@ impl Replica {
     pub(super) fn arm_beacons(&mut self, now: Timestamp) {
         self.beacon_interval = self.config.beacon_first;
         self.beacon_at = Some(now.after(self.beacon_interval));
+        if self.steady_beacon_at.is_none() {
+            self.steady_beacon_at = Some(now.after(self.steady_beacon_interval(now)));
+        }
+    }
+
+    /// When the next beacon is due. However often something is published, and puts off the beacons that
+    /// follow it, the steady ones come: they carry slices and the number of lanes.
+    pub(super) fn beacon_due(&self) -> Option<Timestamp> {
+        let due = self.beacon_at.into_iter().chain(self.steady_beacon_at).min();
+        due.filter(|_| self.is_synced())
     }
 
     fn schedule_next_beacon(&mut self, now: Timestamp) {
@@ -294,6 +400,7 @@ impl Replica {
         let interval = self.beacon_interval;
         let wait = interval * 3 / 4 + self.wait_up_to(interval / 2);
         self.beacon_at = Some(now.after(wait));
+        self.steady_beacon_at = Some(now.after(steady * 5 / 4));
     }
 
     /// So slow that the whole cluster stays within its budget.

@@ -6,7 +6,7 @@ use super::log::Met;
 use super::publisher::{Echo, Sent};
 use super::replica::{Link, Output, Replica};
 use super::status::Warning;
-use super::wire::{Body, Ignored, Received, Replay, Replayed};
+use super::wire::{Body, Ignored, Received, Replay, Replayed, digest};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 
@@ -85,8 +85,7 @@ impl Replica {
 
     /// A numbered frame under our own identity.
     fn own_numbered(&mut self, received: &Received, number: u64, now: Timestamp) {
-        let ours = self.publisher.sealed(number);
-        if ours.is_some_and(|sealed| sealed.compared == received.compared) {
+        if self.publisher.has_sealed(number, &received.compared) {
             // It was applied here before it was published.
             self.log.meet(received);
             self.echo_of_numbered(number, received.header.attempt, now);
@@ -97,6 +96,8 @@ impl Replica {
             self.add_warning(Warning::ClonedIdentity);
             self.apply(received, None, now);
             self.drop_before(now);
+            // Both twins come here, each with the bytes of the other.
+            self.stir(digest(&received.compared));
             self.reincarnate(now);
         }
     }
@@ -129,11 +130,8 @@ impl Replica {
     fn control(&mut self, node: NodeId, body: Body, now: Timestamp) {
         let own = node == self.publisher.id;
         match body {
-            Body::Fence { token } => {
-                if own {
-                    self.fenced(token, now);
-                }
-            }
+            // The token is ours or nobody's; the identity may have changed since it was sent.
+            Body::Fence { token } => self.fenced(token, now),
             Body::Sync(sync) => {
                 if self.up().is_some_and(|up| up.nonce == sync.nonce) {
                     self.own_sync_met(sync.nonce, now);
@@ -149,7 +147,11 @@ impl Replica {
                 }
             }
             Body::Synced(synced) => {
-                if !own && let Some(vector) = self.hearing.end(node, &synced) {
+                if own {
+                    return;
+                }
+                self.compare_lanes(synced.lanes, now);
+                if let Some(vector) = self.hearing.end(node, &synced) {
                     self.synced_met(&synced, &vector, now);
                 }
             }
@@ -165,7 +167,7 @@ impl Replica {
 
     fn own_sync_met(&mut self, nonce: u64, now: Timestamp) {
         self.publisher.echoes.met(Echo::Sync(nonce));
-        if let Some(in_flight) = &mut self.publisher.control_in_flight
+        if let Some(in_flight) = &mut self.publisher.control.in_flight
             && in_flight.sent == Sent::Sync(nonce)
         {
             in_flight.echoed = true;
@@ -210,8 +212,7 @@ impl Replica {
         if let Some((node, number)) = numbered {
             self.replies.remove(&(node, number));
             if node == self.publisher.id {
-                let ours = self.publisher.sealed(number);
-                if ours.is_some_and(|sealed| sealed.compared == received.compared) {
+                if self.publisher.has_sealed(number, &received.compared) {
                     return;
                 }
             } else {

@@ -3,7 +3,9 @@
 use super::answering::{compose, pack};
 use super::publisher::{Kind, Sent};
 use super::replica::{Link, Output, Replica};
-use super::wire::{Body, Numbered, Replayed, Sync, Synced};
+use super::wire::{Body, Numbered, Replayed, Sync, Synced, replayed_len};
+use std::time::Duration;
+
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 use crate::transport::TransportError;
@@ -49,7 +51,7 @@ impl Replica {
         // Nobody can tell us what we missed before the confirmation. Gaps that were noticed since may be
         // older than that as well; one drop covers both.
         let confirmed = up.confirmed;
-        let noticed = self.vector.open_gap().map_or(confirmed, |gap| gap.last);
+        let noticed = self.vector.open_gap().unwrap_or(confirmed);
         self.counters.syncs_alone += 1;
         if self.was_synced {
             self.drop_before(confirmed.max(noticed));
@@ -114,10 +116,10 @@ impl Replica {
     pub(super) fn sync_met(&mut self, sync: &Sync, now: Timestamp) {
         let Some(up) = self.up() else { return };
         // Only a node that hears the same server can vouch for its order.
-        let same_order = up.sequencer == sync.sequencer;
+        let same_order = up.sequencer.is_some() && up.sequencer == sync.sequencer;
         let after_mark =
             sync.mark.filter(|_| same_order).and_then(|mark| self.log.after_mark(&mark));
-        let mut wait = self.wait_up_to(self.config.witness_delay);
+        let mut wait = self.wait_up_to(self.spread(self.config.witness_delay));
         if after_mark.is_none() && sync.mark.is_some() {
             wait += self.config.stranger_delay;
         }
@@ -128,17 +130,27 @@ impl Replica {
         if self.up().is_none() {
             return;
         }
-        if let Some((nonces, from)) = self.answering.take_witnessed(&self.log, now)
-            && !self.answer(true, nonces.clone(), Some(from), now)
-        {
-            // Too far: an unwitnessed answer tells the asker to go on without.
-            self.answering.put_back_as_strangers(&nonces, now);
+        let mut askers = self.answering.take_witnessed(&self.log, now);
+        while let Some((earliest, from)) = askers.iter().copied().min_by_key(|(_, seq)| *seq) {
+            let nonces = askers.iter().map(|(nonce, _)| *nonce).collect();
+            if self.answer(true, nonces, Some(from), now) {
+                break;
+            }
+            // Too far for this one: an unwitnessed answer tells it to go on without. The others need less.
+            askers.retain(|(nonce, _)| *nonce != earliest);
+            self.answering.give_up_witnessing(earliest, now);
         }
         if self.is_synced()
             && let Some(nonces) = self.answering.take_strangers(now)
         {
             self.answer(false, nonces, None, now);
         }
+    }
+
+    /// Delays of answers grow with the number of nodes that could give one, so that one speaks for all.
+    fn spread(&self, delay: Duration) -> Duration {
+        let nodes = u32::try_from(self.vector.len()).unwrap_or(u32::MAX);
+        delay.saturating_mul(1 + nodes / 64).min(self.config.sync_deadline / 4)
     }
 
     fn answer(
@@ -148,26 +160,44 @@ impl Replica {
         replay_from: Option<u64>,
         now: Timestamp,
     ) -> bool {
-        let since = now.before(3 * self.config.vector_window);
-        let mut vector: Vec<_> = self.vector.iter_since(since).collect();
+        // Who adopts takes everything as a baseline. Who only learns must not be taught the dead.
+        let mut vector: Vec<_> = if witnessed {
+            self.vector.iter_met_since(now.before(self.config.vector_window)).collect()
+        } else {
+            self.vector.iter().collect()
+        };
         if self.publisher.accepted > 0 {
             vector.push((self.publisher.id, self.publisher.accepted));
         }
         self.answers_given += 1;
         let entries = replay_from.into_iter().flat_map(|from| self.log.replay_from(from));
         let (max_body, max_bytes) = (self.max_body_bytes(), self.config.max_answer_bytes);
-        let composed =
-            compose(self.answers_given, witnessed, nonces, entries, vector, max_body, max_bytes);
-        let Some(composed) =
-            composed.filter(|composed| composed.parts.len() < self.publisher.control_room())
-        else {
+        let lanes = self.config.lanes;
+        let Some(composed) = compose(
+            self.answers_given,
+            lanes,
+            witnessed,
+            nonces,
+            entries,
+            vector,
+            max_body,
+            max_bytes,
+        ) else {
             return false;
         };
-        self.counters.answers += 1;
-        for part in composed.parts {
-            self.queue_control_body(Sent::Other, &Body::Replay(part));
+        let mut frames: Vec<_> = composed
+            .parts
+            .into_iter()
+            .map(|part| self.control_frame(&Body::Replay(part)))
+            .collect();
+        frames.push(self.control_frame(&Body::Synced(composed.synced)));
+        if !self.publisher.control.has_room(frames.iter().map(bytes::Bytes::len).sum()) {
+            return false;
         }
-        self.queue_control_body(Sent::Other, &Body::Synced(composed.synced));
+        self.counters.answers += 1;
+        for frame in frames {
+            self.publisher.control.push(Sent::Other, frame);
+        }
         true
     }
 
@@ -184,7 +214,7 @@ impl Replica {
             self.gap_since = Some(now);
             self.counters.gaps += 1;
         }
-        let asked = self.requested_at.is_some_and(|asked| asked >= noticed.last);
+        let asked = self.requested_at.is_some_and(|asked| asked >= noticed);
         if !asked && self.request_at.is_none() {
             self.request_at = Some(now.after(self.wait_up_to(self.config.request_delay)));
         }
@@ -207,7 +237,7 @@ impl Replica {
         {
             // What is missing was accepted before the frame that showed it: everything newer is unaffected.
             self.counters.gaps_dropped += 1;
-            self.drop_before(noticed.last);
+            self.drop_before(noticed);
             self.gap_since = None;
         }
     }
@@ -226,9 +256,10 @@ impl Replica {
         for (origin, from, to) in ranges {
             let own = *origin == self.publisher.id;
             let wait = if own {
-                std::time::Duration::ZERO
+                Duration::ZERO
             } else {
-                self.config.helper_delay + self.wait_up_to(self.config.helper_delay)
+                let most = self.spread(self.config.helper_delay);
+                self.config.helper_delay + self.wait_up_to(most)
             };
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));
@@ -248,7 +279,9 @@ impl Replica {
         if origin != self.publisher.id {
             return self.log.replay_one(numbered);
         }
-        let sealed = self.publisher.own.get(number)?;
+        let Some(sealed) = self.publisher.own.get(number) else {
+            return self.log.replay_one(numbered);
+        };
         Some(if sealed.kind == Kind::Targets {
             Replayed::Frame(self.codec.frame(&sealed.compared, sealed.attempts))
         } else {
@@ -262,12 +295,18 @@ impl Replica {
             return;
         }
         let due: Vec<_> = due.into_iter().map(|(numbered, _)| *numbered).collect();
-        let entries: Vec<_> = due.iter().filter_map(|numbered| self.reply(*numbered)).collect();
         for numbered in &due {
             self.replies.remove(numbered);
         }
-        let parts =
-            pack(0, entries.into_iter(), self.max_body_bytes(), self.config.max_answer_bytes);
+        let (max_body, max_bytes) = (self.max_body_bytes(), self.config.max_answer_bytes);
+        let mut bytes = 0;
+        let fits = due.iter().filter_map(|numbered| self.reply(*numbered)).filter(|entry| {
+            let fits =
+                replayed_len(entry) + 32 <= max_body && bytes + replayed_len(entry) <= max_bytes;
+            bytes += if fits { replayed_len(entry) } else { 0 };
+            fits
+        });
+        let parts = pack(0, fits.collect::<Vec<_>>().into_iter(), max_body, max_bytes);
         for part in parts.unwrap_or_default() {
             self.queue_control_body(Sent::Other, &Body::Replay(part));
         }

@@ -111,6 +111,7 @@ pub(crate) struct Replica {
     pub(super) last_unreadable_clear: Option<Timestamp>,
 
     pub(super) beacon_at: Option<Timestamp>,
+    pub(super) steady_beacon_at: Option<Timestamp>,
     pub(super) beacon_interval: Duration,
     pub(super) forget_at: Timestamp,
 
@@ -120,6 +121,7 @@ pub(crate) struct Replica {
 
     /// No deadline counts before this: the process was stalled, and what it missed may be on its way.
     pub(super) grace_until: Timestamp,
+    stalls: u32,
 
     pub(super) status: Status,
     pub(super) last_error: Option<Reason>,
@@ -133,6 +135,8 @@ impl Replica {
     const STALL: Duration = Duration::from_millis(250);
     /// What a subscription gets after a stall to deliver what it holds.
     const GRACE: Duration = Duration::from_millis(500);
+    /// Stalls in a row that are given such a grace.
+    const MAX_STALLS: u32 = 3;
     /// Different warnings kept.
     const MAX_WARNINGS: usize = 16;
 
@@ -140,13 +144,11 @@ impl Replica {
         let mut rng = fastrand::Rng::with_seed(seed);
         let codec = Codec::new(config.namespace.clone(), config.authentication.clone());
         let id = random_node_id(&mut rng);
-        // Tokens differ between nodes and lives, so that an old answer is not taken for a new one.
-        let first_token = rng.u64(1..1 << 62);
         Self {
             publisher: Publisher::new(id, &config),
             log: Log::new(config.max_log_frames, config.max_log_bytes),
             vector: Vector::new(config.max_origins, config.max_ranges),
-            fences: Fences::new(first_token),
+            fences: Fences::new(),
             answering: Answering::new(config.max_pending.min(config.max_frame_bytes / 32)),
             beacon_interval: config.beacon_first,
             forget_at: now.after(config.vector_window),
@@ -170,9 +172,11 @@ impl Replica {
             unreadable: None,
             last_unreadable_clear: None,
             beacon_at: None,
+            steady_beacon_at: None,
             lane_mismatch: None,
             leaving: false,
             grace_until: Timestamp::ZERO,
+            stalls: 0,
             status: Status {
                 state: State::Starting,
                 since: now,
@@ -202,12 +206,19 @@ impl Replica {
         self.outputs.pop_front()
     }
 
-    /// The subscription was confirmed.
-    pub(crate) fn subscribed(&mut self, sequencer: Option<SequencerId>, now: Timestamp) {
+    /// The subscription was confirmed. `entropy` is new each time: a process that was forked or restored has a
+    /// twin with the same generator, and must not share a nonce with it.
+    pub(crate) fn subscribed(
+        &mut self,
+        sequencer: Option<SequencerId>,
+        entropy: u64,
+        now: Timestamp,
+    ) {
         if !matches!(self.link, Link::Connecting { .. }) {
             return;
         }
         self.counters.subscriptions += 1;
+        self.stir(entropy);
         self.epochs += 1;
         self.log.reset();
         self.hearing.clear();
@@ -229,7 +240,7 @@ impl Replica {
             self.outputs.push_back(Output::DropBefore(now));
         }
         self.outputs.push_back(Output::VoidLoads);
-        self.fences.start(now);
+        self.fences.start(self.rng.u64(1..1 << 62), now);
         self.send_sync();
         self.step(now);
     }
@@ -257,9 +268,8 @@ impl Replica {
         self.link = Link::Down { retry_at: now.after(wait) };
         self.last_error = Some(reason);
         self.fences.stop();
-        if let Some(in_flight) = self.publisher.subscription_ended() {
-            self.outputs.push_back(Output::CancelPublish(in_flight.id));
-        }
+        let cancelled = self.publisher.subscription_ended();
+        self.outputs.extend(cancelled.map(Output::CancelPublish));
         self.hearing.clear();
         self.answering.clear();
         self.replies.clear();
@@ -324,7 +334,9 @@ impl Replica {
     /// subscription yielded by then.
     pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
         let late = self.next_deadline().map_or(Duration::ZERO, |deadline| now.since(deadline));
-        if late >= Self::STALL {
+        // A host that is always late must reach its deadlines all the same.
+        self.stalls = if late >= Self::STALL { self.stalls + 1 } else { 0 };
+        if (1..=Self::MAX_STALLS).contains(&self.stalls) {
             self.grace_until = now.after(Self::GRACE);
             self.fences.extend(self.grace_until);
         }
@@ -350,7 +362,10 @@ impl Replica {
     fn handle_link_timeout(&mut self, now: Timestamp) {
         match self.link {
             Link::Down { retry_at } if now >= retry_at => {
-                self.link = Link::Connecting { deadline: now.after(self.config.attempt_timeout) };
+                // Each attempt gets more time than the last: the way may need it.
+                let patience = 1 + self.subscribe_failures.min(9);
+                let deadline = now.after(self.config.attempt_timeout * patience);
+                self.link = Link::Connecting { deadline };
                 self.outputs.push_back(Output::Subscribe);
             }
             Link::Connecting { deadline } if now >= deadline && now >= self.grace_until => {
@@ -383,10 +398,7 @@ impl Replica {
         if self.config.native_fences {
             self.outputs.push_back(Output::Fence(token));
         } else {
-            self.queue_control_body(
-                super::publisher::Sent::Other,
-                &super::wire::Body::Fence { token },
-            );
+            self.queue_fence(token);
         }
     }
 
@@ -439,6 +451,11 @@ impl Replica {
         // The old identity is an origin like any other now. All that it published was applied here.
         self.vector.adopt((old, accepted), now);
         self.replace_head_by_clear(now);
+    }
+
+    /// Mixes something into the generator that a twin of this process does not have.
+    pub(super) fn stir(&mut self, entropy: u64) {
+        self.rng = fastrand::Rng::with_seed(self.rng.u64(..) ^ entropy);
     }
 
     pub(super) fn wait_up_to(&mut self, most: Duration) -> Duration {
@@ -504,7 +521,7 @@ impl Replica {
             gap,
             self.request_at,
             self.unreadable_due(),
-            self.beacon_at.filter(|_| self.is_synced() && self.publisher.head.sealed.is_none()),
+            self.beacon_due().filter(|_| self.publisher.head.sealed.is_none()),
             self.lane_mismatch.map(|(_, until)| until),
             Some(self.forget_at),
             self.fence_late_at(),

@@ -47,7 +47,7 @@ fn synced() -> Replica {
     let outbox = Arc::new(config.outbox());
     let mut replica = Replica::new(config, outbox, 7, at(0));
     replica.handle_timeout(at(0));
-    replica.subscribed(Some(SequencerId::new(b"one")), at(1));
+    replica.subscribed(Some(SequencerId::new(b"one")), 9, at(1));
     // Its own `Sync` comes back, and nobody answers.
     for ms in 2..=1_100 {
         settle(&mut replica, at(ms));

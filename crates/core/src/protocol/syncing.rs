@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn synced(answer: u64, parts: u32) -> Synced {
-        Synced { answer, parts, witnessed: true, nonces: vec![7], vector: vec![(B, 9)] }
+        Synced { answer, parts, lanes: 1, witnessed: true, nonces: vec![7], vector: vec![(B, 9)] }
     }
 
     #[test]

@@ -18,8 +18,10 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(crate) struct Vector {
     origins: BTreeMap<NodeId, Origin>,
-    /// The origins with a gap.
-    gaps: BTreeMap<NodeId, Noticed>,
+    /// The origins with a gap, and when the newest of it was noticed.
+    gaps: BTreeMap<NodeId, Timestamp>,
+    /// No open gap was noticed later than this.
+    newest_gap: Timestamp,
     max_origins: usize,
     max_ranges: usize,
     /// Where the next slice begins.
@@ -32,15 +34,11 @@ pub(crate) struct Vector {
 struct Origin {
     known: u64,
     covered: Ranges,
-    /// When it last advanced by a frame that was met in the stream.
-    advanced: Timestamp,
-}
-
-/// When the oldest and the newest open gap were noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Noticed {
-    pub(crate) first: Timestamp,
-    pub(crate) last: Timestamp,
+    /// When a frame of it was last met in the stream; only such origins are taught to others, or the dead
+    /// would be taught for ever.
+    met: Option<Timestamp>,
+    /// When it was last heard of at all.
+    touched: Timestamp,
 }
 
 impl Vector {
@@ -48,6 +46,7 @@ impl Vector {
         Self {
             origins: BTreeMap::new(),
             gaps: BTreeMap::new(),
+            newest_gap: Timestamp::ZERO,
             max_origins,
             max_ranges,
             slice_after: None,
@@ -59,7 +58,8 @@ impl Vector {
     /// A frame with this number was met in the stream.
     pub(crate) fn meet(&mut self, (node, number): Numbered, now: Timestamp) {
         let origin = self.entry(node, now);
-        origin.advanced = now;
+        origin.met = Some(now);
+        origin.touched = now;
         origin.covered.insert(number);
         self.raise(node, number, now);
     }
@@ -101,45 +101,50 @@ impl Vector {
         if origin.covered.contains_all(origin.known) {
             self.gaps.remove(&node);
         } else {
-            let noticed = self.gaps.entry(node).or_insert(Noticed { first: now, last: now });
+            let noticed = self.gaps.entry(node).or_insert(now);
             if grew {
-                noticed.last = now;
+                *noticed = now;
             }
+            self.newest_gap = self.newest_gap.max(*noticed);
         }
     }
 
     fn entry(&mut self, node: NodeId, now: Timestamp) -> &mut Origin {
         if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
-            // The longest silent goes. Should it speak again, its first number opens a gap. A gap it has now
-            // stays noticed, and ends in a drop.
-            let silent = self.origins.iter().min_by_key(|(_, origin)| origin.advanced);
-            if let Some(node) = silent.map(|(node, _)| *node) {
-                self.origins.remove(&node);
-                self.forgotten += 1;
-            }
+            self.forget_longest_silent();
         }
         let max_ranges = self.max_ranges;
         self.origins.entry(node).or_insert_with(|| Origin {
             known: 0,
             covered: Ranges::new(max_ranges),
-            advanced: now,
+            met: None,
+            touched: now,
         })
     }
 
-    /// Forgets the origins that advanced last before `since` and have no gap.
+    /// Makes room: the longest silent sixteenth goes. Should one speak again, its first number opens a gap. A
+    /// gap that one has now stays noticed, and ends in a drop.
+    fn forget_longest_silent(&mut self) {
+        let mut silent: Vec<_> =
+            self.origins.iter().map(|(node, it)| (it.met, it.touched, *node)).collect();
+        silent.sort_unstable();
+        for (_, _, node) in &silent[..silent.len().div_ceil(16)] {
+            self.origins.remove(node);
+            self.forgotten += 1;
+        }
+    }
+
+    /// Forgets the origins that were heard of last before `since` and have no gap.
     pub(crate) fn forget_before(&mut self, since: Timestamp) {
         let before = self.origins.len();
         let gaps = &self.gaps;
-        self.origins.retain(|node, origin| origin.advanced >= since || gaps.contains_key(node));
+        self.origins.retain(|node, origin| origin.touched >= since || gaps.contains_key(node));
         self.forgotten += (before - self.origins.len()) as u64;
     }
 
-    /// When the first open gap was noticed, and the last.
-    pub(crate) fn open_gap(&self) -> Option<Noticed> {
-        self.gaps.values().copied().reduce(|left, right| Noticed {
-            first: left.first.min(right.first),
-            last: left.last.max(right.last),
-        })
+    /// When the newest open gap was noticed, or later; `None` if there is no gap.
+    pub(crate) fn open_gap(&self) -> Option<Timestamp> {
+        (!self.gaps.is_empty()).then_some(self.newest_gap)
     }
 
     /// The open gaps as (origin, first, last), at most `most` of them.
@@ -157,7 +162,7 @@ impl Vector {
     pub(crate) fn cover_gaps(&mut self, noticed: Timestamp) {
         let origins = &mut self.origins;
         self.gaps.retain(|node, gap| {
-            let covered = gap.last <= noticed;
+            let covered = *gap <= noticed;
             if covered && let Some(origin) = origins.get_mut(node) {
                 origin.covered.cover_up_to(origin.known);
             }
@@ -165,24 +170,28 @@ impl Vector {
         });
     }
 
-    /// Every origin that advanced since `since`, with its highest known number.
-    pub(crate) fn iter_since(&self, since: Timestamp) -> impl Iterator<Item = Numbered> {
-        let active = self.origins.iter().filter(move |(_, origin)| origin.advanced >= since);
-        active.map(|(node, origin)| (*node, origin.known))
+    /// Every origin with its highest known number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Numbered> {
+        self.origins.iter().map(|(node, origin)| (*node, origin.known))
+    }
+
+    /// Every origin of which a frame was met since `since`, with its highest known number.
+    pub(crate) fn iter_met_since(&self, since: Timestamp) -> impl Iterator<Item = Numbered> {
+        let met = self.origins.iter().filter(move |(_, origin)| origin.met_since(since));
+        met.map(|(node, origin)| (*node, origin.known))
     }
 
     /// How many origins are known.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.origins.len()
     }
 
-    /// How many origins advanced since `since`.
+    /// Of how many origins a frame was met since `since`.
     pub(crate) fn active(&self, since: Timestamp) -> usize {
-        self.origins.values().filter(|origin| origin.advanced >= since).count()
+        self.origins.values().filter(|origin| origin.met_since(since)).count()
     }
 
-    /// The next origins in turn that advanced since `since`, at most `len`.
+    /// The next origins in turn of which a frame was met since `since`, at most `len`.
     pub(crate) fn slice(&mut self, len: usize, since: Timestamp) -> Vec<Numbered> {
         let start = self.slice_after.map_or(Bound::Unbounded, Bound::Excluded);
         let after = self.origins.range((start, Bound::Unbounded));
@@ -192,12 +201,18 @@ impl Vector {
         let wrapped = if self.slice_after.is_some() { Some(before) } else { None };
         let slice: Vec<_> = after
             .chain(wrapped.into_iter().flatten())
-            .filter(|(_, origin)| origin.advanced >= since)
+            .filter(|(_, origin)| origin.met_since(since))
             .take(len)
             .map(|(node, origin)| (*node, origin.known))
             .collect();
         self.slice_after = slice.last().map(|(node, _)| *node);
         slice
+    }
+}
+
+impl Origin {
+    fn met_since(&self, since: Timestamp) -> bool {
+        self.met.is_some_and(|met| met >= since)
     }
 }
 
@@ -223,7 +238,7 @@ mod tests {
         assert_eq!(vector.open_gap(), None);
         vector.meet((A, 3), at(2));
         vector.meet((A, 6), at(3));
-        assert_eq!(vector.open_gap(), Some(Noticed { first: at(2), last: at(3) }));
+        assert_eq!(vector.open_gap(), Some(at(3)));
         assert_eq!(vector.missing(9), [(A, 2, 2), (A, 4, 5)]);
         vector.meet_replayed((A, 2), at(4));
         vector.learn((A, 6), at(4));
@@ -267,13 +282,25 @@ mod tests {
         assert_eq!((vector.len(), vector.ignored_unknown), (3, 1));
         vector.meet((NodeId::from_bytes([9; 16]), 4), at(9));
         assert_eq!((vector.len(), vector.forgotten), (3, 1));
-        assert!(!vector.iter_since(at(0)).any(|(node, _)| node == NodeId::from_bytes([0; 16])));
+        assert!(!vector.iter().any(|(node, _)| node == NodeId::from_bytes([0; 16])));
         vector.forget_before(at(9));
         // The one with a gap stays.
         assert_eq!(vector.len(), 1);
         // The forgotten one comes back with a gap.
         vector.meet((A, 2), at(10));
         assert!(vector.missing(9).contains(&(A, 1, 1)));
+    }
+
+    #[test]
+    fn an_origin_that_was_only_heard_of_is_not_taught_on() {
+        let mut vector = vector();
+        vector.learn((A, 5), at(10));
+        vector.adopt((B, 5), at(10));
+        assert_eq!(vector.slice(9, at(0)), []);
+        assert_eq!(vector.iter_met_since(at(0)).count(), 0);
+        assert_eq!(vector.active(at(0)), 0);
+        vector.meet((B, 6), at(11));
+        assert_eq!(vector.slice(9, at(0)), [(B, 6)]);
     }
 
     #[test]

@@ -460,7 +460,7 @@ impl World {
         if self.broker.up {
             self.broker.subscriptions[node] = Some(Subscription::default());
             let sequencer = SequencerId::new(self.broker.life.to_le_bytes());
-            replica.subscribed(Some(sequencer), self.now);
+            replica.subscribed(Some(sequencer), self.rng.u64(..), self.now);
         } else {
             let error = TransportErrorKind::Unreachable.error("away");
             replica.subscription_ended(&error, self.now);

@@ -106,6 +106,8 @@ pub(crate) struct Synced {
     pub(crate) answer: u64,
     /// How many `Replay` parts the answer has.
     pub(crate) parts: u32,
+    /// How many lanes the sender has.
+    pub(crate) lanes: u16,
     /// Whether the parts hold everything after the askers' marks.
     pub(crate) witnessed: bool,
     pub(crate) nonces: Vec<u64>,
@@ -362,6 +364,7 @@ fn read_replay(reader: &mut Reader) -> Result<Replay, Malformed> {
 fn write_synced(out: &mut BytesMut, synced: &Synced) {
     out.put_u64_le(synced.answer);
     out.put_u32_le(synced.parts);
+    out.put_u16_le(synced.lanes);
     out.put_u8(u8::from(synced.witnessed));
     out.put_varint(synced.nonces.len() as u64);
     synced.nonces.iter().for_each(|nonce| out.put_u64_le(*nonce));
@@ -371,6 +374,7 @@ fn write_synced(out: &mut BytesMut, synced: &Synced) {
 fn read_synced(reader: &mut Reader) -> Result<Synced, Malformed> {
     let answer = reader.u64("answer")?;
     let parts = reader.u32("parts")?;
+    let lanes = reader.u16("lanes")?;
     let witnessed = match reader.u8("witnessed")? {
         0 => false,
         1 => true,
@@ -378,5 +382,5 @@ fn read_synced(reader: &mut Reader) -> Result<Synced, Malformed> {
     };
     let count = reader.count(8, "nonces")?;
     let nonces = (0..count).map(|_| reader.u64("nonce")).collect::<Result<_, _>>()?;
-    Ok(Synced { answer, parts, witnessed, nonces, vector: read_vector(reader)? })
+    Ok(Synced { answer, parts, lanes, witnessed, nonces, vector: read_vector(reader)? })
 }

@@ -84,7 +84,13 @@ impl Codec {
                 let version = header.version;
                 (header, Err(Unreadable::Version(version)))
             }
-            None => (header, Body::read(&mut reader).map_err(|_| Unreadable::Malformed)),
+            None => {
+                let body = Body::read(&mut reader).map_err(|_| Unreadable::Malformed);
+                // Whatever the flag says: a log that believed it would not replay the targets.
+                let carries = body.as_ref().is_ok_and(Body::may_carry_targets);
+                let may_carry_targets = header.may_carry_targets || carries;
+                (Header { may_carry_targets, ..header }, body)
+            }
         };
         Ok(Received { header, frame: frame.clone(), compared: envelope.compared, body })
     }

@@ -62,9 +62,9 @@ fn body() -> impl Strategy<Value = Body> {
             }),
         (any::<u64>(), any::<u32>(), vec(replayed(), 0..5))
             .prop_map(|(answer, part, entries)| { Body::Replay(Replay { answer, part, entries }) }),
-        (any::<u64>(), any::<u32>(), any::<bool>(), vec(any::<u64>(), 0..4), vector()).prop_map(
-            |(answer, parts, witnessed, nonces, vector)| {
-                Body::Synced(Synced { answer, parts, witnessed, nonces, vector })
+        (any::<(u64, u32, u16)>(), any::<bool>(), vec(any::<u64>(), 0..4), vector()).prop_map(
+            |((answer, parts, lanes), witnessed, nonces, vector)| {
+                Body::Synced(Synced { answer, parts, lanes, witnessed, nonces, vector })
             }
         ),
         vec((node_id(), any::<u64>(), any::<u64>()), 0..4).prop_map(Body::Request),
