@@ -247,6 +247,11 @@ impl Control {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether this many more bytes may wait.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.bytes.saturating_add(bytes) <= self.max_bytes

@@ -201,6 +201,11 @@ impl Replica {
         (self.publisher.id, self.publisher.accepted)
     }
 
+    #[cfg(test)]
+    pub(crate) fn control_bytes(&self) -> usize {
+        self.publisher.control.bytes()
+    }
+
     /// The next thing to do. Collect until `None` after every input.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -167,3 +167,29 @@ impl Transport for FlakySubscribe {
         Capabilities::new("flaky").with_native_fences()
     }
 }
+
+/// A subscription that always holds one more frame, none of ours.
+struct Firehose;
+
+impl Subscription for Firehose {
+    fn sequencer(&self) -> Option<&SequencerId> {
+        None
+    }
+
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Item, TransportError>> {
+        Poll::Ready(Ok(Item::Frame(Bytes::from_static(b"somebody else's"))))
+    }
+
+    fn fence(&mut self, _: u64) {}
+}
+
+#[tokio::test]
+async fn a_flood_on_the_channel_keeps_nothing_else_from_happening() {
+    let mut broker = broker();
+    broker.expect_subscribe().returning(|| Ok(Box::new(Firehose)));
+    broker.expect_publish().returning(|_| Ok(()));
+    let node = Node::builder(NAMESPACE).transport(broker).build().unwrap();
+    // On the one thread of this test, beside the flood.
+    soon("published", node.invalidate_tag("t").published()).await.unwrap();
+    assert_eq!(node.counters().publish_failures, 0);
+}

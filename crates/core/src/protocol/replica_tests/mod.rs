@@ -1,5 +1,7 @@
 //! Single steps of one replica, told by hand.
 
+mod attacks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
