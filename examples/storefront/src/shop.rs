@@ -1,0 +1,259 @@
+//! The shop: a node, its caches, and the database behind them. This is the file to copy from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusRecorder;
+use serde::Serialize;
+use tokio::time::timeout;
+use unstale::{
+    Cache, ConfigError, Freshness, InvalidateGuard, LoadContext, LoadError, Node, Runtime,
+    ShutdownError, Transport,
+};
+
+use crate::catalogue::{self, CategoryId, Change, Product, ProductId, Refusal};
+use crate::database::{Database, DatabaseError};
+
+/// No read returns anything that was superseded longer ago than this, whatever happens to the network. In good
+/// weather it is a matter of milliseconds.
+pub(crate) const FRESHNESS: Duration = Duration::from_secs(2);
+/// How long a write waits for the broker before it answers without its confirmation.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the last invalidations may take when an instance leaves.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// All instances that share a database have the same namespace.
+pub(crate) const NAMESPACE: &str = "storefront";
+
+/// Keeps a product that was asked for and is not there from being remembered for ever: anybody can ask for
+/// anything.
+const ABSENT_TIME_TO_LIVE: Duration = Duration::from_secs(60);
+
+/// A category with its products.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Page {
+    id: CategoryId,
+    name: String,
+    products: Vec<Arc<Product>>,
+}
+
+/// What a read found, and where.
+pub(crate) struct Answer<T> {
+    pub(crate) value: Option<Arc<T>>,
+    pub(crate) from: Source,
+}
+
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The cache, or a query that another reader had already begun.
+    Memory,
+    /// A query of this reader.
+    Database,
+}
+
+/// What became of a write.
+pub(crate) struct Written {
+    pub(crate) product: Product,
+    /// Whether the broker has confirmed the invalidation. If not it will be delivered as soon as it can be;
+    /// until then other instances may answer with the old value for up to [`FRESHNESS`].
+    pub(crate) published: bool,
+}
+
+/// Why a write failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// One instance's shop.
+pub(crate) struct Shop {
+    node: Node,
+    products: Cache<ProductId, Arc<Product>>,
+    pages: Cache<CategoryId, Arc<Page>>,
+    database: Database,
+    runtime: Arc<dyn Runtime>,
+}
+
+impl Shop {
+    /// Opens a shop. The broker need not be reachable: until it is, values are cached for [`FRESHNESS`].
+    pub(crate) fn open(
+        database: Database,
+        transport: Arc<dyn Transport>,
+        runtime: Arc<dyn Runtime>,
+        recorder: Arc<PrometheusRecorder>,
+    ) -> Result<Self, ConfigError> {
+        let node = Node::builder(NAMESPACE)
+            .shared_transport(transport)
+            .freshness(Freshness::Within(FRESHNESS))
+            .runtime(Arc::clone(&runtime))
+            .metrics_recorder(recorder)
+            .build()?;
+        // No time to live: entries go when they are invalidated, or when room is needed.
+        let products = node
+            .cache("products")
+            .capacity(10_000)
+            .absent_time_to_live(ABSENT_TIME_TO_LIVE)
+            .build()?;
+        let pages =
+            node.cache("pages").capacity(500).absent_time_to_live(ABSENT_TIME_TO_LIVE).build()?;
+        Ok(Self { node, products, pages, database, runtime })
+    }
+
+    /// A product. That it does not exist is remembered like a value, until somebody adds it.
+    pub(crate) async fn product(&self, id: ProductId) -> Result<Answer<Product>, LoadError> {
+        let mut from = Source::Memory;
+        let load = |_| {
+            from = Source::Database;
+            let database = self.database.clone();
+            async move {
+                let product = database.read(move |rows| catalogue::product(rows, id)).await?;
+                Ok::<_, DatabaseError>(product.map(Arc::new))
+            }
+        };
+        let value = self.products.get_or_load_optional(&id, load).await?;
+        Ok(Answer { value, from })
+    }
+
+    /// A category with all its products.
+    pub(crate) async fn page(&self, id: CategoryId) -> Result<Answer<Page>, LoadError> {
+        let mut from = Source::Memory;
+        let load = |context: LoadContext| {
+            from = Source::Database;
+            self.load_page(id, context)
+        };
+        let value = self.pages.get_or_load_optional(&id, load).await?;
+        Ok(Answer { value, from })
+    }
+
+    /// Composes a page from the products' cache. What it reads there the page depends on from then on: a change
+    /// of any of these products drops the page too, here and everywhere, and nobody had to say so.
+    async fn load_page(
+        &self,
+        id: CategoryId,
+        context: LoadContext,
+    ) -> Result<Option<Arc<Page>>, PageError> {
+        // What the page cannot depend on by reading it: products that are not in the category yet. Whoever puts
+        // one in invalidates this tag.
+        context.tag(category_tag(id));
+        let category = self.database.read(move |rows| catalogue::category(rows, id)).await?;
+        let Some(category) = category else {
+            return Ok(None);
+        };
+        let load = |ids: Vec<ProductId>, _| {
+            let database = self.database.clone();
+            async move {
+                let rows = database.read(move |rows| catalogue::products(rows, &ids)).await?;
+                let rows = rows.into_iter().map(|product| (product.id, Arc::new(product)));
+                Ok::<_, DatabaseError>(rows.collect::<Vec<_>>())
+            }
+        };
+        let products = self.products.get_many_or_load(&category.products, load).await?;
+        // One may have moved since its category was read; the page is then dropped in a moment.
+        let products =
+            products.into_iter().flatten().filter(|product| product.category == id).collect();
+        Ok(Some(Arc::new(Page { id, name: category.name, products })))
+    }
+
+    /// Changes or adds a product. When it returns no reader of this instance gets the old one, and readers of
+    /// the others do not either as soon as they have got the message.
+    pub(crate) async fn change(
+        &self,
+        id: ProductId,
+        change: Change,
+    ) -> Result<Written, WriteError> {
+        // The order matters: first commit, then invalidate, or another instance could read the old row again
+        // in between and keep it. The guard is made before, and invalidates when it is dropped. It goes *into*
+        // the transaction, which runs to its end even if the client hangs up and this future is dropped: the
+        // guard comes out after the commit, to us or to nobody, and the others are told in either case.
+        let guards = Guards {
+            product: self.products.invalidate_on_drop(&id),
+            category: change
+                .category
+                .map(|category| self.pages.invalidate_tag_on_drop(category_tag(category))),
+        };
+        let transaction = self.database.write(move |transaction| {
+            let changed = catalogue::change(transaction, id, &change)?;
+            Ok((changed, guards))
+        });
+        match transaction.await? {
+            (Ok(product), guards) => {
+                let published = guards.invalidate().await;
+                Ok(Written { product, published })
+            }
+            (Err(refusal), guards) => {
+                guards.disarm();
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// The node, for its status.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Where the node takes its time from.
+    pub(crate) fn runtime(&self) -> &dyn Runtime {
+        &*self.runtime
+    }
+
+    /// Each cache's name, size and counters.
+    pub(crate) fn caches(&self) -> [(&str, usize, unstale::Stats); 2] {
+        [
+            (self.products.name(), self.products.len(), self.products.stats()),
+            (self.pages.name(), self.pages.len(), self.pages.stats()),
+        ]
+    }
+
+    /// Tells the others what they do not know yet, and leaves.
+    pub(crate) async fn close(&self) -> Result<(), ShutdownError> {
+        self.node.shutdown(SHUTDOWN_PATIENCE).await
+    }
+}
+
+/// Invalidates what a write touches, at the latest when it is dropped.
+struct Guards {
+    product: InvalidateGuard,
+    category: Option<InvalidateGuard>,
+}
+
+impl Guards {
+    /// Invalidates now. Returns whether the broker has confirmed it in good time.
+    async fn invalidate(self) -> bool {
+        let product = self.product.invalidate_now();
+        let category = self.category.map(InvalidateGuard::invalidate_now);
+        let published = async {
+            product.published().await?;
+            match category {
+                Some(category) => category.published().await,
+                None => Ok(()),
+            }
+        };
+        // A broker that is away must not make writes hang: they are committed, and this instance knows.
+        matches!(timeout(PUBLISH_PATIENCE, published).await, Ok(Ok(())))
+    }
+
+    /// Nothing was written.
+    fn disarm(self) {
+        self.product.disarm();
+        if let Some(category) = self.category {
+            category.disarm();
+        }
+    }
+}
+
+/// Why a page could not be composed.
+#[derive(Debug, thiserror::Error)]
+enum PageError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Products(#[from] LoadError),
+}
+
+fn category_tag(id: CategoryId) -> String {
+    format!("category:{id}")
+}
