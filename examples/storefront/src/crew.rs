@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use unstale::Transport;
 use unstale_memory::Hub;
@@ -72,18 +73,17 @@ impl Crew {
 
     /// Makes all of them leave, and waits until they have.
     pub(crate) async fn leave(self) {
+        // All at once: without a broker each waits for as long as it may.
+        let mut leaving = JoinSet::new();
         match self {
             Self::Tasks(instances) => {
-                for instance in instances {
-                    instance.leave().await;
-                }
+                instances.into_iter().for_each(|it| drop(leaving.spawn(it.leave())));
             }
             Self::Processes(processes) => {
-                for process in processes {
-                    process.leave().await;
-                }
+                processes.into_iter().for_each(|it| drop(leaving.spawn(it.leave())));
             }
         }
+        leaving.join_all().await;
     }
 }
 

@@ -64,10 +64,10 @@ async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 fn introduce(arguments: &Arguments, addresses: &[SocketAddr], database: &std::path::Path) {
     let count = addresses.len();
-    let s = if count == 1 { "" } else { "s" };
+    let instances = if count == 1 { "instance," } else { "instances, each" };
     let home = if arguments.processes { "process of its own" } else { "task of this process" };
     let broker = if arguments.redis.is_some() { "Redis" } else { "memory" };
-    println!("{count} instance{s}, each a {home}, connected by {broker}");
+    println!("{count} {instances} a {home}, connected by {broker}");
     println!("one database of {} products: {}", catalogue::PRODUCTS, database.display());
     for (number, address) in (1..).zip(addresses) {
         println!("  {number}  http://{address}");

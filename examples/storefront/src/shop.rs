@@ -257,3 +257,115 @@ enum PageError {
 fn category_tag(id: CategoryId) -> String {
     format!("category:{id}")
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use unstale::{State, TokioRuntime};
+    use unstale_memory::Hub;
+
+    use super::*;
+
+    /// Longer than anything here takes on a busy machine. Only a failing test waits for so long.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Two shops over one database, live.
+    async fn shops(path: &std::path::Path) -> [Shop; 2] {
+        let hub = Hub::new();
+        Database::new(path).write(catalogue::fill).await.unwrap();
+        let shops = [(), ()].map(|()| {
+            let recorder = Arc::new(PrometheusBuilder::new().build_recorder());
+            let runtime = Arc::new(TokioRuntime::new());
+            let transport = Arc::new(hub.transport());
+            Shop::open(Database::new(path), transport, runtime, recorder).unwrap()
+        });
+        for shop in &shops {
+            assert!(shop.node().status_stream().reaches(State::Live).await);
+        }
+        shops
+    }
+
+    async fn version(shop: &Shop, id: ProductId) -> Option<i64> {
+        shop.product(id).await.unwrap().value.map(|product| product.version)
+    }
+
+    async fn is_on_page(shop: &Shop, page: CategoryId, id: ProductId) -> bool {
+        let page = shop.page(page).await.unwrap().value.unwrap();
+        page.products.iter().any(|product| product.id == id)
+    }
+
+    /// Repeats until it is so.
+    async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+        let search = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("never: {what}"));
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_client_hangs_up_reaches_everybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        let shops = shops(&path).await;
+        for shop in &shops {
+            assert_eq!(version(shop, 5).await, Some(1));
+        }
+        // The write has begun, and waits for another process's.
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let write = shops[0].change(5, Change { price_cents: Some(1), ..Change::default() });
+        tokio::select! {
+            biased;
+            _ = write => panic!("written in spite of the lock"),
+            () = std::future::ready(()) => {}
+        }
+        // The client has gone. Had that invalidated already, the old row would be cached again here.
+        for shop in &shops {
+            assert_eq!(version(shop, 5).await, Some(1));
+        }
+        other.execute_batch("COMMIT").unwrap();
+        for shop in &shops {
+            until("the new version", async || version(shop, 5).await == Some(2)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_follow_their_products_and_gain_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, there] = shops(&folder.path().join("shop.db")).await;
+        // Product 80 is in category 1 at first.
+        for shop in [&here, &there] {
+            assert!(is_on_page(shop, 1, 80).await);
+            assert!(!is_on_page(shop, 2, 80).await);
+            assert_eq!(shop.page(2).await.unwrap().from, Source::Memory);
+        }
+        let moved = Change { category: Some(2), ..Change::default() };
+        assert!(here.change(80, moved).await.unwrap().published);
+        assert!(is_on_page(&here, 2, 80).await && !is_on_page(&here, 1, 80).await);
+        until("its new page", async || is_on_page(&there, 2, 80).await).await;
+        until("its old page", async || !is_on_page(&there, 1, 80).await).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_remembered_until_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, there] = shops(&folder.path().join("shop.db")).await;
+        let id = catalogue::PRODUCTS + 1;
+        for shop in [&here, &there] {
+            assert_eq!(version(shop, id).await, None);
+            assert_eq!(shop.product(id).await.unwrap().from, Source::Memory);
+        }
+        let incomplete = Change { price_cents: Some(1), ..Change::default() };
+        let refused = here.change(id, incomplete).await;
+        assert!(matches!(refused, Err(WriteError::Refused(Refusal::Incomplete))));
+        // A refused write costs nobody anything.
+        assert_eq!(here.product(id).await.unwrap().from, Source::Memory);
+        let new = Change { name: Some("new lamp".into()), price_cents: Some(1), category: Some(3) };
+        here.change(id, new).await.unwrap();
+        assert_eq!(version(&here, id).await, Some(1));
+        until("the new product", async || version(&there, id).await == Some(1)).await;
+        assert!(is_on_page(&there, 3, id).await);
+    }
+}

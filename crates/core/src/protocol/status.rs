@@ -208,9 +208,9 @@ counters! {
     duplicates,
     /// Numbered frames that the broker accepted from this node.
     frames_published,
-    /// Targets in them.
+    /// Targets in the numbered frames that the broker accepted from this node.
     targets_published,
-    /// Beacons among them.
+    /// Beacons that the broker accepted from this node.
     beacons_published,
     /// Control frames published: syncs, answers, requests, replies, and fences where they are frames.
     control_published,

@@ -24,6 +24,8 @@ use crate::catalogue::{Change, PRODUCTS, ProductId};
 const LIVE_PATIENCE: Duration = Duration::from_secs(15);
 /// Changes that are measured.
 const CHANGES: u32 = 200;
+/// Readers who never see a change, each of whom waits for seconds, before the visit ends early.
+const HOPELESS: u64 = 5;
 /// The product that the visit looks at closely.
 const SHOWN: ProductId = 1234;
 
@@ -150,6 +152,10 @@ async fn measure(sites: &[Site], tally: &mut Tally) -> Result<(), Error> {
         let price_cents = Some(1_000 + round);
         let change = Change { price_cents, ..Change::default() };
         observed::change(sites, writer, id, &change, tally).await?;
+        if tally.never >= HOPELESS {
+            line(format_args!("\nGiving up after {} changes.", round + 1));
+            break;
+        }
     }
     let tally = &*tally;
     let Tally { reads, from_memory, stale, never, unpublished, .. } = tally;

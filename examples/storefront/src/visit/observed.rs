@@ -139,3 +139,77 @@ impl Watch {
         Ok(readings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use axum::extract::State;
+    use axum::routing::get;
+    use axum::{Json, Router};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An instance that lies: what it answers, given the latest version and how many reads there were since
+    /// that was written.
+    type Lie = fn(version: u64, reads: u64) -> u64;
+
+    #[derive(Clone)]
+    struct Liar {
+        product: Lie,
+        page: Lie,
+        version: Arc<AtomicU64>,
+        reads: Arc<AtomicU64>,
+    }
+
+    fn product(version: u64) -> Value {
+        json!({"id": 1, "name": "lamp", "category": 1, "price_cents": 1, "version": version})
+    }
+
+    async fn read_product(State(liar): State<Liar>) -> Json<Value> {
+        let reads = liar.reads.fetch_add(1, Ordering::SeqCst);
+        Json(product((liar.product)(liar.version.load(Ordering::SeqCst), reads)))
+    }
+
+    async fn read_page(State(liar): State<Liar>) -> Json<Value> {
+        let version = liar.version.load(Ordering::SeqCst);
+        Json(json!({"products": [product((liar.page)(version, 0))]}))
+    }
+
+    async fn write(State(liar): State<Liar>) -> Json<Value> {
+        let version = liar.version.fetch_add(1, Ordering::SeqCst) + 1;
+        liar.reads.store(0, Ordering::SeqCst);
+        Json(json!({"product": product(version), "published": true}))
+    }
+
+    async fn stale_reads(product: Lie, page: Lie) -> u64 {
+        // Long unchanged, and read an even number of times since.
+        let (version, reads) = (Arc::new(AtomicU64::new(7)), Arc::new(AtomicU64::new(1_000)));
+        let routes = Router::new()
+            .route("/products/1", get(read_product).put(write))
+            .route("/categories/1", get(read_page))
+            .with_state(Liar { product, page, version, reads });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sites = [Site::new(1, listener.local_addr().unwrap())];
+        let server = tokio::spawn(axum::serve(listener, routes).into_future());
+        let mut tally = Tally::default();
+        change(&sites, 0, 1, &Change::default(), &mut tally).await.unwrap();
+        server.abort();
+        tally.stale
+    }
+
+    /// What the visit reports is worth something only if it would notice.
+    #[tokio::test]
+    async fn stale_reads_are_noticed() {
+        let honest: Lie = |version, _| version;
+        assert_eq!(stale_reads(honest, honest).await, 0);
+        // The first reads may have begun before the write was answered, the last of them has not.
+        let own_write_unread: Lie = |version, reads| version - u64::from(reads < 100);
+        assert!(stale_reads(own_write_unread, honest).await > 50);
+        let back_in_time: Lie = |version, reads| version - reads % 2;
+        assert!(stale_reads(back_in_time, honest).await > 0);
+        let old_page: Lie = |version, _| version - 1;
+        assert_eq!(stale_reads(honest, old_page).await, 1);
+    }
+}
