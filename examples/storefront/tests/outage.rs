@@ -1,5 +1,7 @@
 //! Redis dies while the storefront serves, and comes back.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails")]
+
 mod support;
 
 use support::{Redis, Storefront, get, request, until};

@@ -1,6 +1,7 @@
 //! The storefront as a program, a Redis for it, and the simplest of HTTP clients.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "a test that fails")]
 #![expect(unreachable_pub, reason = "shared by several test programs")]
 
 use std::io::{BufRead, BufReader, Read, Write};
