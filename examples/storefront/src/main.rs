@@ -9,6 +9,7 @@ mod instance;
 mod shop;
 mod status;
 mod stop;
+mod text;
 mod visit;
 mod web;
 
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use arguments::Arguments;
 use crew::{Crew, SERVES};
 use database::Database;
+use text::line;
 
 /// What the program gives up on.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -51,11 +53,12 @@ async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.visit {
         introduce(arguments, &addresses, &path);
     } else {
-        addresses.iter().for_each(|address| println!("{SERVES}{address}"));
+        addresses.iter().for_each(|address| line(format_args!("{SERVES}{address}")));
     }
     let outcome = tokio::select! {
         biased;
-        () = stop::asked(arguments.until_eof) => Ok(true),
+        // A visit that was broken off has shown nothing.
+        () = stop::asked(arguments.until_eof) => Ok(!arguments.once),
         outcome = serve(arguments, &addresses, unused) => outcome,
     };
     crew.leave().await;
@@ -67,10 +70,10 @@ fn introduce(arguments: &Arguments, addresses: &[SocketAddr], database: &std::pa
     let instances = if count == 1 { "instance," } else { "instances, each" };
     let home = if arguments.processes { "process of its own" } else { "task of this process" };
     let broker = if arguments.redis.is_some() { "Redis" } else { "memory" };
-    println!("{count} {instances} a {home}, connected by {broker}");
-    println!("one database of {} products: {}", catalogue::PRODUCTS, database.display());
+    line(format_args!("{count} {instances} a {home}, connected by {broker}"));
+    line(format_args!("one database of {} products: {}", catalogue::PRODUCTS, database.display()));
     for (number, address) in (1..).zip(addresses) {
-        println!("  {number}  http://{address}");
+        line(format_args!("  {number}  http://{address}"));
     }
 }
 
@@ -87,17 +90,15 @@ async fn serve(
     if arguments.once {
         return Ok(coherent);
     }
-    if arguments.visit {
-        println!("\nServing until Ctrl-C. Try:");
-        if let [first, .., last] = addresses {
-            println!("  curl -i http://{last}/products/7");
-            println!(
-                "  curl -X PUT http://{first}/products/7 -H 'content-type: application/json' \
-                 -d '{{\"price_cents\": 1999}}'"
-            );
-            println!("  curl -i http://{last}/products/7");
-            println!("  curl http://{first}/status");
-        }
+    if let (true, [first, ..], [.., last]) = (arguments.visit, addresses, addresses) {
+        line(format_args!("\nServing until Ctrl-C. Try:"));
+        line(format_args!("  curl -i http://{last}/products/7"));
+        line(format_args!(
+            "  curl -X PUT http://{first}/products/7 -H 'content-type: application/json' \
+             -d '{{\"price_cents\": 1999}}'"
+        ));
+        line(format_args!("  curl -i http://{last}/products/7"));
+        line(format_args!("  curl http://{first}/status"));
     }
     std::future::pending().await
 }

@@ -8,7 +8,6 @@
 mod observed;
 mod site;
 mod tally;
-mod text;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,9 +15,9 @@ use std::time::{Duration, Instant};
 use self::observed::Observed;
 use self::site::Site;
 use self::tally::Tally;
-use self::text::{line, price, time};
 use crate::Error;
 use crate::catalogue::{Change, PRODUCTS, ProductId};
+use crate::text::{self, line, price, time};
 
 /// How long the instances may take to find each other.
 const LIVE_PATIENCE: Duration = Duration::from_secs(15);
@@ -145,21 +144,20 @@ fn show(sites: &[Site], observed: &Observed) {
 
 /// Many changes in quick succession, by all instances in turn.
 async fn measure(sites: &[Site], tally: &mut Tally) -> Result<(), Error> {
-    for round in 0..CHANGES {
+    let mut changes = 0;
+    while changes < CHANGES && tally.never < HOPELESS {
+        let round = changes;
         let writer = round as usize % sites.len();
         // Products from all over the shop, the same ones at every visit.
         let id = 1 + round * 1_231 % PRODUCTS;
         let price_cents = Some(1_000 + round);
         let change = Change { price_cents, ..Change::default() };
         observed::change(sites, writer, id, &change, tally).await?;
-        if tally.never >= HOPELESS {
-            line(format_args!("\nGiving up after {} changes.", round + 1));
-            break;
-        }
+        changes += 1;
     }
     let tally = &*tally;
     let Tally { reads, from_memory, stale, never, unpublished, .. } = tally;
-    line(format_args!("\n{CHANGES} more changes, with a reader at every instance all the time:"));
+    line(format_args!("\n{changes} more changes, with a reader at every instance all the time:"));
     line(format_args!("  time to coherence, as seen over HTTP   median       p99       max"));
     for (what, spread) in [
         ("since the write was answered", tally.since_answered()),

@@ -10,7 +10,9 @@ const DESCRIBED: usize = 10;
 pub(crate) struct Readings {
     reads: u64,
     from_memory: u64,
-    stale: Vec<String>,
+    stale: u64,
+    /// The first few in words.
+    described: Vec<String>,
     /// The end of the first read that gave the new version.
     pub(crate) new_at: Option<Instant>,
 }
@@ -23,7 +25,10 @@ impl Readings {
 
     /// Notes that a read broke a promise, and which.
     pub(crate) fn stale(&mut self, how: String) {
-        self.stale.push(how);
+        self.stale += 1;
+        if self.described.len() < DESCRIBED {
+            self.described.push(how);
+        }
     }
 }
 
@@ -56,11 +61,11 @@ impl Tally {
     pub(crate) fn add(&mut self, instance: usize, readings: Readings, published: bool) {
         self.reads += readings.reads;
         self.from_memory += readings.from_memory;
-        self.stale += readings.stale.len() as u64;
+        self.stale += readings.stale;
         self.never += u64::from(readings.new_at.is_none());
         self.unpublished += u64::from(!published);
         let room = DESCRIBED.saturating_sub(self.described.len());
-        let described = readings.stale.into_iter().take(room);
+        let described = readings.described.into_iter().take(room);
         self.described.extend(described.map(|how| format!("instance {instance}: {how}")));
     }
 

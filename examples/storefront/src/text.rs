@@ -1,4 +1,4 @@
-//! How the visit says things.
+//! How the program says things.
 
 use std::fmt::Arguments;
 use std::io::Write;
