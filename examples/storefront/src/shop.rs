@@ -168,11 +168,10 @@ impl Shop {
         // in between and keep it. The guard is made before, and invalidates when it is dropped. It goes *into*
         // the transaction, which runs to its end even if the client hangs up and this future is dropped: the
         // guard comes out after the commit, to us or to nobody, and the others are told in either case.
+        let tag = change.category.map(category_tag);
         let guards = Guards {
+            category: tag.map(|tag| self.pages.invalidate_tag_on_drop(tag)),
             product: self.products.invalidate_on_drop(&id),
-            category: change
-                .category
-                .map(|category| self.pages.invalidate_tag_on_drop(category_tag(category))),
         };
         let transaction = self.database.write(move |transaction| {
             let changed = catalogue::change(transaction, id, &change)?;
@@ -215,16 +214,19 @@ impl Shop {
 }
 
 /// Invalidates what a write touches, at the latest when it is dropped.
+///
+/// The page goes first. Over one transport the invalidations of a node arrive in their order: who sees a product
+/// that is new in a category finds it on the page, too.
 struct Guards {
-    product: InvalidateGuard,
     category: Option<InvalidateGuard>,
+    product: InvalidateGuard,
 }
 
 impl Guards {
     /// Invalidates now. Returns whether the broker has confirmed it in good time.
     async fn invalidate(self) -> bool {
-        let product = self.product.invalidate_now();
         let category = self.category.map(InvalidateGuard::invalidate_now);
+        let product = self.product.invalidate_now();
         let published = async {
             product.published().await?;
             match category {
