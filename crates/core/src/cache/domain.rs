@@ -50,6 +50,18 @@ pub(crate) trait AnyCache: Send + Sync {
     fn reclaim(&self, deaths: u64);
     fn within(&self) -> Option<Duration>;
     fn reads_total(&self) -> u64;
+    #[cfg(feature = "metrics")]
+    fn figures(&self) -> Figures;
+}
+
+/// What a cache's metrics are made of.
+#[cfg(feature = "metrics")]
+#[derive(Clone, Debug)]
+pub(crate) struct Figures {
+    pub(crate) name: Arc<str>,
+    pub(crate) stats: super::stats::Stats,
+    pub(crate) entries: usize,
+    pub(crate) weight: u64,
 }
 
 /// Keeps its neighbours off a value's cache line.
@@ -316,6 +328,12 @@ impl Domain {
         Timestamp::from_nanos(self.shared.proof.0.horizon.load(Ordering::Acquire))
     }
 
+    /// How long ago the horizon is; `None` if there never was a proof.
+    pub(crate) fn proof_age(&self) -> Option<Duration> {
+        let horizon = self.horizon();
+        (horizon > Timestamp::ZERO).then(|| self.shared.runtime.now().since(horizon))
+    }
+
     /// Notes that the node was connected at this moment, for [`Freshness::Eventual`] with a cap.
     pub(crate) fn advance_connected(&self, to: Timestamp) {
         self.shared.proof.0.connected_until.fetch_max(to.as_nanos(), Ordering::AcqRel);
@@ -353,6 +371,12 @@ impl Domain {
         let caches = self.shared.caches();
         let of_caches = caches.iter().filter_map(|cache| cache.within());
         of_caches.chain(self.default.within()).min()
+    }
+
+    /// The figures of every cache.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn figures(&self) -> Vec<Figures> {
+        self.shared.caches().iter().map(|cache| cache.figures()).collect()
     }
 
     /// How many reads all caches have answered, hits and misses.

@@ -379,4 +379,14 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
     fn reads_total(&self) -> u64 {
         self.counters.reads_total()
     }
+
+    #[cfg(feature = "metrics")]
+    fn figures(&self) -> super::domain::Figures {
+        super::domain::Figures {
+            name: Arc::clone(&self.settings.name),
+            stats: self.counters.snapshot(),
+            entries: self.engine.len(),
+            weight: self.engine.weight(),
+        }
+    }
 }

@@ -30,6 +30,7 @@ const MAX_LANES: usize = 64;
 /// | authentication | none | brokers usually have their own access control |
 /// | runtime | [`TokioRuntime`] | the real clocks, entropy and tasks |
 /// | strict suspend | off | a hit costs half as much; a resume is noticed within 50 ms |
+/// | metrics recorder (feature `metrics`) | the process's own | one node per process is usual |
 #[must_use = "call `build` to start the node"]
 pub struct NodeBuilder {
     namespace: String,
@@ -38,6 +39,8 @@ pub struct NodeBuilder {
     authentication: Option<Authentication>,
     runtime: Option<Arc<dyn Runtime>>,
     strict_suspend: bool,
+    #[cfg(feature = "metrics")]
+    recorder: Option<super::metrics::SharedRecorder>,
 }
 
 impl NodeBuilder {
@@ -49,6 +52,8 @@ impl NodeBuilder {
             authentication: None,
             runtime: None,
             strict_suspend: false,
+            #[cfg(feature = "metrics")]
+            recorder: None,
         }
     }
 
@@ -87,6 +92,16 @@ impl NodeBuilder {
     /// machine resumes anything too old is served. Without effect together with [`runtime`](Self::runtime).
     pub fn strict_suspend(mut self, strict_suspend: bool) -> Self {
         self.strict_suspend = strict_suspend;
+        self
+    }
+
+    /// Where the node's metrics go, once a second, instead of to the recorder that the process installed. For
+    /// several nodes of one namespace in one process, whose figures would otherwise overwrite each other.
+    ///
+    /// The recorder of the process must be installed before the node is built, to know the descriptions.
+    #[cfg(feature = "metrics")]
+    pub fn metrics_recorder(mut self, recorder: Arc<dyn metrics::Recorder + Send + Sync>) -> Self {
+        self.recorder = Some(recorder);
         self
     }
 
@@ -147,7 +162,8 @@ impl NodeBuilder {
             router.clone(),
             health.clone(),
             runtime.clone(),
-            self.namespace.clone(),
+            #[cfg(feature = "metrics")]
+            super::metrics::Exporter::new(self.namespace.clone(), self.recorder),
         );
         runtime.spawn("unstale watchdog", Box::pin(watchdog.run()));
         let namespace = self.namespace;

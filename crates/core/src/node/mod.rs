@@ -4,6 +4,8 @@ mod builder;
 mod driver;
 mod health;
 mod lane;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(test)]
 mod tests;
 mod uplink;
@@ -119,13 +121,12 @@ impl Node {
     /// How long ago the moment is for which the node holds a proof that it has applied everything; `None` if
     /// it never had one. Well below the freshness bound in a healthy node.
     pub fn proof_age(&self) -> Option<Duration> {
-        let horizon = self.inner.domain.horizon();
-        (horizon > crate::Timestamp::ZERO).then(|| self.inner.runtime.now().since(horizon))
+        self.inner.domain.proof_age()
     }
 
     /// Invalidations that wait for the broker.
     pub fn outbox_len(&self) -> usize {
-        self.inner.router.lanes().iter().map(|lane| lane.outbox.len()).sum()
+        self.inner.router.outbox_len()
     }
 
     /// Leaves: publishes what waits in the outbox, says goodbye, and ends the node's tasks. The caches stay

@@ -36,6 +36,11 @@ impl Router {
         &self.lanes
     }
 
+    /// Targets that wait for the broker.
+    pub(super) fn outbox_len(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.outbox.len()).sum()
+    }
+
     /// The lane of a target, the same on every node: `docs/wire-format.md` says how.
     fn lane_of(&self, target: &Target) -> usize {
         let hash = match target {

@@ -27,8 +27,8 @@ pub(super) struct Watchdog {
     router: Arc<Router>,
     health: Arc<Health>,
     runtime: Arc<dyn Runtime>,
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "a label of the metrics"))]
-    namespace: String,
+    #[cfg(feature = "metrics")]
+    exporter: super::metrics::Exporter,
     reads: u64,
     last_read: Timestamp,
 }
@@ -39,10 +39,19 @@ impl Watchdog {
         router: Arc<Router>,
         health: Arc<Health>,
         runtime: Arc<dyn Runtime>,
-        namespace: String,
+        #[cfg(feature = "metrics")] exporter: super::metrics::Exporter,
     ) -> Self {
         let last_read = runtime.now();
-        Self { domain, router, health, runtime, namespace, reads: 0, last_read }
+        Self {
+            domain,
+            router,
+            health,
+            runtime,
+            #[cfg(feature = "metrics")]
+            exporter,
+            reads: 0,
+            last_read,
+        }
     }
 
     /// Runs until the node is dropped.
@@ -62,8 +71,8 @@ impl Watchdog {
             if now >= next_round {
                 next_round = now.after(ROUND);
                 domain.sweep();
-                #[cfg(any())]
-                super::metrics::export(&self.namespace, &domain, &self.router, &self.health);
+                #[cfg(feature = "metrics")]
+                self.exporter.export(&domain, &self.router, &self.health);
             }
             drop(domain);
             self.runtime.sleep_until(now.after(TICK)).await;

@@ -41,9 +41,11 @@ impl Answering {
         due: Timestamp,
         now: Timestamp,
     ) {
-        self.pending
-            .retain(|pending| pending.nonce != nonce && now.since(pending.met) < Self::STALE);
-        if self.pending.len() < self.most {
+        self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
+        if let Some(same) = self.pending.iter_mut().find(|pending| pending.nonce == nonce) {
+            // Asked again, or by a twin: what serves the earlier mark serves both.
+            same.after_mark = same.after_mark.zip(after_mark).map(|(old, new)| old.min(new));
+        } else if self.pending.len() < self.most {
             self.pending.push(Pending { nonce, after_mark, due, met: now });
         }
     }

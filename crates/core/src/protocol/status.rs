@@ -167,18 +167,28 @@ impl fmt::Display for Warning {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         /// What a node has counted since it started. All of them only grow.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counters {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])+ pub $name: u64,)*
         }
 
         impl Counters {
             /// Every counter with its name.
             pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
+            /// Every counter as a metric: name, description, value.
+            #[cfg(feature = "metrics")]
+            pub(crate) fn metrics(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((
+                    concat!("unstale_", stringify!($name), "_total"),
+                    concat!($($doc),+).trim_ascii(),
+                    self.$name,
+                ),)*]
             }
 
             /// The sums of two sets.
@@ -198,9 +208,9 @@ counters! {
     duplicates,
     /// Numbered frames that the broker accepted from this node.
     frames_published,
-    /// Targets in them.
+    /// Targets in the numbered frames that the broker accepted from this node.
     targets_published,
-    /// Beacons among them.
+    /// Beacons that the broker accepted from this node.
     beacons_published,
     /// Control frames published: syncs, answers, requests, replies, and fences where they are frames.
     control_published,
