@@ -27,3 +27,7 @@ pub use receipt::{NotPublished, Receipt};
 pub use runtime::{Runtime, TokioRuntime};
 pub use time::Timestamp;
 pub use transport::Transport;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use protocol::decode_for_fuzzing;
