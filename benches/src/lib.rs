@@ -1,10 +1,9 @@
 //! What the benchmarks share: a live node with caches, over the in-process hub.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use unstale::{Cache, CacheBuilder, Freshness, Loaded, Node, State};
+use unstale::{Cache, CacheBuilder, CacheValue, Freshness, Loaded, Node, State};
 use unstale_memory::Hub;
 
 /// Keys of every cache here; all of them fit.
@@ -41,36 +40,42 @@ impl Bench {
         Self { runtime, node }
     }
 
-    /// A cache in which every key from 0 to [`KEYS`] has its own number as the value, and these tags.
+    /// A cache in which every key from 0 to [`KEYS`] has this value, and as many tags.
     ///
     /// # Panics
     /// If a value is not stored.
-    pub fn cache(
+    pub fn cache<V: CacheValue>(
         &self,
         name: &str,
         tags: usize,
-        configure: impl FnOnce(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>,
-    ) -> Cache<u64, u64> {
+        value: impl Fn(u64) -> V,
+        configure: impl FnOnce(CacheBuilder<u64, V>) -> CacheBuilder<u64, V>,
+    ) -> Cache<u64, V> {
         let _inside = self.runtime.enter();
         let builder = configure(self.node.cache(name).capacity(CAPACITY));
         let cache = builder.build().expect("a valid configuration");
         for key in 0..KEYS {
             // Tags of different entries overlap, as categories of products do.
-            let loaded = (0..tags)
-                .fold(Loaded::new(key), |loaded, tag| loaded.tag(format!("{tag}:{}", key % 100)));
+            let loaded = (0..tags).fold(Loaded::new(value(key)), |loaded, tag| {
+                loaded.tag(format!("{tag}:{}", key % 100))
+            });
             assert!(cache.begin_fill(&key).insert(loaded), "key {key} was not stored");
         }
-        assert!((0..KEYS).all(|key| cache.get(&key) == Some(key)), "a key is missing");
+        assert!((0..KEYS).all(|key| cache.contains(&key)), "a key is missing");
         cache
     }
 }
 
 /// The floor: the engine by itself, with the same keys and values.
-pub fn raw() -> Arc<quick_cache::sync::Cache<u64, u64>> {
-    let cache = quick_cache::sync::Cache::new(usize::try_from(CAPACITY).expect("fits"));
+///
+/// # Panics
+/// If a value is not stored.
+pub fn raw<V: Clone>(value: impl Fn(u64) -> V) -> quick_cache::sync::Cache<u64, V> {
+    let capacity = usize::try_from(CAPACITY).expect("a small number");
+    let cache = quick_cache::sync::Cache::new(capacity);
     for key in 0..KEYS {
-        cache.insert(key, key);
+        cache.insert(key, value(key));
     }
-    assert!((0..KEYS).all(|key| cache.get(&key) == Some(key)), "a key is missing");
-    Arc::new(cache)
+    assert!((0..KEYS).all(|key| cache.get(&key).is_some()), "a key is missing");
+    cache
 }
