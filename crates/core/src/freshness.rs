@@ -6,6 +6,26 @@ use crate::cache::ConfigError;
 use crate::time::saturating_nanos;
 
 /// How stale a read may be; set for a node, overridable for a cache.
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{Cache, Freshness, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), unstale::ConfigError> {
+/// let node = Node::builder("shop")
+///     .transport(Hub::new().transport())
+///     .freshness(Freshness::Within(Duration::from_secs(2)))
+///     .build()?;
+/// // Texts may be old while the broker is away, but not for ever.
+/// let cap = Some(Duration::from_secs(3600));
+/// let texts: Cache<u64, String> =
+///     node.cache("texts").freshness(Freshness::Eventual { cap }).build()?;
+/// # let _ = texts;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// No read returns a value that was superseded by an invalidation completed more than this long before

@@ -6,6 +6,21 @@ use tokio::sync::watch;
 ///
 /// Dropping it is fine: the local caches are already clean and the outbox delivers to the others as soon as
 /// the broker can be reached. Await [`published`](Self::published) to know that it has.
+///
+/// ```
+/// use unstale::{Cache, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// let prices: Cache<u64, u32> = node.cache("prices").build()?;
+///
+/// prices.invalidate_many(&[7, 8, 9]).published().await?; // one frame, one wait
+/// let _ = prices.invalidate(&7); // told to the others too, but nobody waits for it
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "await `published()` to know that the broker has it, or drop it with `let _ =`"]
 pub struct Receipt {

@@ -26,6 +26,44 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 ///
 /// # Panics
 /// No method panics; `spawn` may when it is called outside of the runtime it spawns on.
+///
+/// # Example
+/// A runtime with the real clocks whose random numbers repeat:
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::time::Duration;
+///
+/// use unstale::runtime::BoxFuture;
+/// use unstale::{Runtime, Timestamp, TokioRuntime};
+///
+/// #[derive(Debug)]
+/// struct Seeded {
+///     real: TokioRuntime,
+///     next_seed: AtomicU64,
+/// }
+///
+/// impl Runtime for Seeded {
+///     fn now(&self) -> Timestamp {
+///         self.real.now()
+///     }
+///     fn upper_now(&self) -> Timestamp {
+///         self.real.upper_now()
+///     }
+///     fn resynchronize(&self) -> Duration {
+///         self.real.resynchronize()
+///     }
+///     fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<()> {
+///         self.real.sleep_until(deadline)
+///     }
+///     fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
+///         self.real.spawn(name, task);
+///     }
+///     fn random_seed(&self) -> u64 {
+///         self.next_seed.fetch_add(1, Ordering::Relaxed)
+///     }
+/// }
+/// ```
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Timestamp;

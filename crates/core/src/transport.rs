@@ -46,6 +46,39 @@ use bytes::Bytes;
 ///
 /// # Panics
 /// None, whatever the network sends.
+///
+/// # Example
+/// A decorator that counts what passes. It changes nothing, so it hands on the inner transport's capabilities.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use async_trait::async_trait;
+/// use bytes::Bytes;
+/// use unstale::transport::{Capabilities, Subscription, Transport, TransportError};
+///
+/// struct Counting {
+///     inner: Arc<dyn Transport>,
+///     published: AtomicU64,
+/// }
+///
+/// #[async_trait]
+/// impl Transport for Counting {
+///     async fn subscribe(&self) -> Result<Box<dyn Subscription>, TransportError> {
+///         self.inner.subscribe().await
+///     }
+///
+///     async fn publish(&self, frame: Bytes) -> Result<(), TransportError> {
+///         self.published.fetch_add(1, Ordering::Relaxed);
+///         self.inner.publish(frame).await
+///     }
+///
+///     fn capabilities(&self) -> Capabilities {
+///         self.inner.capabilities()
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// Opens a subscription; resolves when the broker has confirmed it.

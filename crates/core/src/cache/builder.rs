@@ -34,6 +34,26 @@ const EXPECTED_BY_WEIGHT: u64 = 10_000;
 /// | freshness | the node's | one promise for an application |
 /// | load time-out | 30 s | longer than a slow query, shorter than a patient user |
 /// | concurrent loads | unlimited | the source's own pool usually limits them |
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{Cache, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), unstale::ConfigError> {
+/// let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// let pages: Cache<(u32, u16), String> = node
+///     .cache("pages")
+///     .capacity_by_weight(64 << 20, |_, page: &String| page.len() as u64)
+///     .time_to_live(Duration::from_secs(3600))
+///     .jitter(0.1)
+///     .max_concurrent_loads(16)
+///     .build()?;
+/// # let _ = pages;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "call `build` to get the cache"]
 pub struct CacheBuilder<K, V> {
     domain: Arc<Domain>,

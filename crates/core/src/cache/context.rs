@@ -36,6 +36,37 @@ crate::shim::thread_local! {
 /// A running load: a loader gets one, to name the tags of what it loads.
 ///
 /// Cheap to clone. Using it after the load has ended has no effect.
+///
+/// ```
+/// use std::convert::Infallible;
+/// # use unstale::State;
+/// use unstale::{Cache, LoadError, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// # node.status_stream().reaches(State::Live).await;
+/// let names: Cache<u64, String> = node.cache("names").build()?;
+/// let pages: Cache<u64, String> = node.cache("pages").build()?;
+/// let name = |_| async { Ok::<_, Infallible>("mug".to_owned()) };
+///
+/// pages
+///     .get_or_load(&3, |load| {
+///         let names = &names;
+///         async move {
+///             load.tag("category:3"); // at any point of the load
+///             let name = names.get_or_load(&7, name).await?; // and this is a dependency by itself
+///             Ok::<_, LoadError>(format!("<li>{name}"))
+///         }
+///     })
+///     .await?;
+/// assert!(pages.contains(&3));
+/// let _ = names.invalidate(&7);
+/// assert!(!pages.contains(&3));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct LoadContext {
     inner: Arc<Inner>,

@@ -64,6 +64,22 @@ pub enum Event<K> {
 }
 
 /// The events of one cache from the moment of subscribing.
+///
+/// ```
+/// use unstale::{Cache, Cause, Event, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// let prices: Cache<u64, u32> = node.cache("prices").build()?;
+/// let mut events = prices.events();
+/// let _ = prices.invalidate(&7);
+/// let cause = Cause::InvalidatedLocally;
+/// assert_eq!(events.next().await, Some(Event::Removed { key: 7, cause }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct EventStream<K> {
     receiver: broadcast::Receiver<Event<K>>,

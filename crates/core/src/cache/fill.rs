@@ -15,6 +15,28 @@ use crate::time::Timestamp;
 /// key, a tag or the cache was invalidated meanwhile, or a newer load or fill of the key began.
 ///
 /// Dropping it stores nothing.
+///
+/// ```
+/// # use unstale::State;
+/// use unstale::{Cache, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// # node.status_stream().reaches(State::Live).await;
+/// let prices: Cache<u64, u32> = node.cache("prices").build()?;
+///
+/// let fill = prices.begin_fill(&7); // first this,
+/// let price = 995; // then read the source,
+/// assert!(fill.insert(price)); // then store
+///
+/// let fill = prices.begin_fill(&8);
+/// let _ = prices.invalidate(&8); // meanwhile
+/// assert!(!fill.insert(price));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "read the source, then call `insert`"]
 pub struct Fill<K: CacheKey, V: CacheValue> {
     store: Arc<Store<K, V>>,

@@ -8,6 +8,30 @@ use crate::receipt::Receipt;
 /// or panics between commit and invalidation leaves nobody stale.
 ///
 /// An invalidation too many, for a write that did not happen, costs a load and nothing else.
+///
+/// ```
+/// use unstale::{Cache, Node};
+/// use unstale_memory::Hub;
+///
+/// # async fn commit(_id: u64, _price: u32) -> std::io::Result<()> { Ok(()) }
+/// async fn set_price(
+///     prices: &Cache<u64, u32>,
+///     id: u64,
+///     price: u32,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let guard = prices.invalidate_on_drop(&id);
+///     commit(id, price).await?; // cancelled, failed or panicked: invalidated all the same
+///     guard.invalidate_now().published().await?;
+///     Ok(())
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// set_price(&node.cache("prices").build()?, 7, 995).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "it invalidates at once if it is not kept until the write is committed"]
 pub struct InvalidateGuard {
     invalidate: Option<Box<dyn FnOnce() -> Receipt + Send + Sync>>,

@@ -26,6 +26,32 @@ use crate::receipt::Receipt;
 ///
 /// Reads inside of a loader, of any cache of the same node, make what is being loaded depend on what they
 /// read; see [`LoadContext`].
+///
+/// ```
+/// use std::convert::Infallible;
+/// # use unstale::State;
+/// use unstale::{Cache, Lookup, Node};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// # node.status_stream().reaches(State::Live).await;
+/// let prices: Cache<u64, u32> = node.cache("prices").build()?;
+/// let in_database = |id: u64| async move { Ok::<_, Infallible>((id < 100).then_some(995_u32)) };
+///
+/// assert_eq!(prices.get_or_load_optional(&7, |_| in_database(7)).await?, Some(995));
+/// assert_eq!(prices.get_or_load_optional(&700, |_| in_database(700)).await?, None);
+/// assert_eq!(prices.lookup(&7), Lookup::Hit(995));
+/// assert_eq!(prices.lookup(&700), Lookup::Absent); // known not to be there
+/// assert_eq!(prices.lookup(&8), Lookup::Miss);
+///
+/// let _ = prices.invalidate(&7);
+/// assert_eq!(prices.get(&7), None);
+/// assert_eq!(prices.stats().loads, 2);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Cache<K: CacheKey, V: CacheValue> {
     store: Arc<Store<K, V>>,
 }

@@ -6,6 +6,25 @@ use std::time::Duration;
 ///
 /// A plain value or an `Option` of one converts into it; use this where an entry needs a time to live, tags
 /// or pinning of its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::Loaded;
+///
+/// struct Row {
+///     name: String,
+///     category: u32,
+///     is_offer: bool,
+/// }
+///
+/// fn loaded(row: Option<Row>) -> Loaded<String> {
+///     let Some(row) = row else { return Loaded::absent() };
+///     let loaded = Loaded::new(row.name).tag(format!("category:{}", row.category));
+///     if row.is_offer { loaded.time_to_live(Duration::from_secs(60)) } else { loaded }
+/// }
+/// # let row = Row { name: "mug".into(), category: 3, is_offer: true };
+/// # let _ = (loaded(Some(row)), loaded(None));
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Loaded<V> {

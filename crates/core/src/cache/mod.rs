@@ -12,7 +12,7 @@ mod fill;
 mod flights;
 mod guard;
 mod handle;
-mod key;
+pub(crate) mod key;
 mod load;
 mod loaded;
 mod many;

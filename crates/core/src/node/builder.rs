@@ -31,6 +31,27 @@ const MAX_LANES: usize = 64;
 /// | runtime | [`TokioRuntime`] | the real clocks, entropy and tasks |
 /// | strict suspend | off | a hit costs half as much; a resume is noticed within 50 ms |
 /// | metrics recorder (feature `metrics`) | the process's own | one node per process is usual |
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{Authentication, ConfigError, Freshness, Node};
+/// use unstale_memory::Hub;
+///
+/// fn start(hub: &Hub, secret: &[u8]) -> Result<Node, ConfigError> {
+///     Node::builder("shop")
+///         .transport(hub.transport())
+///         .freshness(Freshness::Within(Duration::from_millis(500)))
+///         .authentication(Authentication::sign_with(1, secret))
+///         .build()
+/// }
+/// # #[tokio::main]
+/// # async fn main() {
+/// let hub = Hub::new();
+/// assert!(start(&hub, b"thirty-two bytes of good entropy").is_ok());
+/// let error = start(&hub, b"hunter2").unwrap_err();
+/// assert!(error.to_string().contains("has 7 bytes; use at least 16"));
+/// # }
+/// ```
 #[must_use = "call `build` to start the node"]
 pub struct NodeBuilder {
     namespace: String,

@@ -34,6 +34,26 @@ use crate::runtime::Runtime;
 /// Cheap to clone; all clones are the same node. When the last one is dropped the node leaves without a
 /// word; [`shutdown`](Self::shutdown) leaves properly. Keep it for as long as its caches: without their node
 /// they serve only what needs no proof.
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{Cache, Node, State};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder("shop").transport(Hub::new().transport()).build()?;
+/// let prices: Cache<u64, u32> = node.cache("prices").build()?;
+/// let names: Cache<u64, String> = node.cache("names").build()?;
+/// assert!(node.status_stream().reaches(State::Live).await);
+///
+/// // One subscription for all of them; a tag spans them.
+/// node.invalidate_tag("category:3").published().await?;
+/// node.shutdown(Duration::from_secs(5)).await?;
+/// # let _ = (prices, names);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,

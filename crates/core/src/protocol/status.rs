@@ -19,6 +19,31 @@ pub enum State {
 }
 
 /// The condition of a node, since when, and why.
+///
+/// As text it is one line for an operator.
+///
+/// ```
+/// use unstale::{Node, State};
+/// use unstale_memory::Hub;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), unstale::ConfigError> {
+/// let hub = Hub::new();
+/// hub.set_down(true);
+/// let node = Node::builder("shop").transport(hub.transport()).build()?;
+/// let mut changes = node.status_stream();
+/// assert_eq!(node.status().state, State::Starting);
+///
+/// hub.set_down(false);
+/// while let Some(status) = changes.next().await {
+///     println!("{status}"); // "Starting: connecting for the first time", …
+///     if status.state == State::Live {
+///         break;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {

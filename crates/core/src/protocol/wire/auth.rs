@@ -21,6 +21,14 @@ pub type KeyId = u16;
 /// the node's status. A frame with a wrong code under a known key, or with none, is counted and ignored.
 ///
 /// `Debug` shows key ids, never secrets.
+///
+/// ```
+/// use unstale::Authentication;
+///
+/// # let (new, old) = ([1; 32], [2; 32]);
+/// let authentication = Authentication::sign_with(2, new).also_verify(1, old);
+/// assert!(format!("{authentication:?}").contains("signs_with: 2"));
+/// ```
 #[derive(Clone)]
 pub struct Authentication {
     signer: KeyId,

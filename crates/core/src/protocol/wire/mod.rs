@@ -7,7 +7,7 @@ mod header;
 #[cfg(test)]
 mod tests;
 
-use ::bytes::{BufMut, Bytes, BytesMut};
+use ::bytes::{Bytes, BytesMut};
 use twox_hash::XxHash3_64;
 
 pub use self::auth::{Authentication, KeyId};
@@ -102,7 +102,7 @@ pub(crate) fn digest(compared: &[u8]) -> u64 {
 }
 
 /// Feeds bytes to the decoder as the network would; for the fuzz target.
-#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
 pub fn decode_for_fuzzing(data: &[u8]) {
     let codec = Codec::new("fuzz".into(), None);
     let frame = Bytes::copy_from_slice(data);
@@ -115,6 +115,6 @@ pub fn decode_for_fuzzing(data: &[u8]) {
         assert!(again.is_ok_and(|again| again.body == Ok(body)), "a second reading differs");
     }
     let mut enveloped = BytesMut::from(&codec.frame(&[], 1)[..]);
-    enveloped.put_slice(data);
+    enveloped.extend_from_slice(data);
     let _ = codec.open(&enveloped.freeze());
 }

@@ -191,13 +191,85 @@ fn a_newer_version_keeps_its_number() {
     assert_eq!(received.body, Err(Unreadable::Version(9)));
 }
 
+const DOCUMENT: &str = include_str!("../../../../../docs/wire-format.md");
+
+/// The blocks of docs/wire-format.md that are marked `hex`, without their comments.
+fn documented_frames() -> Vec<Bytes> {
+    let byte = |digits| u8::from_str_radix(digits, 16).unwrap();
+    let bytes = |line: &'static str| {
+        line.split('#').next().unwrap_or_default().split_whitespace().map(byte)
+    };
+    let blocks = DOCUMENT.split("```hex\n").skip(1);
+    let block = |text: &'static str| text.split("```").next().unwrap_or_default();
+    blocks.map(|text| block(text).lines().flat_map(bytes).collect()).collect()
+}
+
 #[test]
-fn the_documented_example_is_this_frame() {
-    // The frame of docs/wire-format.md that a shell publishes: clear the cache `products` of `shop`.
-    let documented = b"unst\x04shop\0\0\0\0\0\0\x01\x01\x01\x01\x01\x08products";
-    let received = Codec::new("shop".into(), None).open(&Bytes::from_static(documented)).unwrap();
-    assert_eq!(received.body, Ok(Body::Targets(vec![Target::Cache("products".into())])));
-    assert_eq!(received.header.origin, None);
+fn the_documented_frames_are_these_bytes() {
+    let key = |key: u64| Target::Key {
+        cache: "products".into(),
+        schema: crate::cache::key::fingerprint::<u64>(""),
+        key: crate::cache::key::encode(&key).unwrap(),
+    };
+    let unsigned = Codec::new("shop".into(), None);
+    let anonymous = |target| {
+        let compared = unsigned.compared(None, &Body::Targets(vec![target]));
+        unsigned.frame(&compared, 0)
+    };
+    let origin: [u8; 16] = std::array::from_fn(|place| place as u8);
+    let secret = Authentication::sign_with(1, b"a secret of enough bytes");
+    let signed = Codec::new("shop".into(), Some(secret));
+    let keys = Body::Targets(vec![key(7), key(300)]);
+    let compared = signed.compared(Some((NodeId::from_bytes(origin), 5)), &keys);
+    let expected = [
+        anonymous(Target::Cache("products".into())),
+        anonymous(Target::Tag("category:7".into())),
+        signed.frame(&compared, 1),
+    ];
+    assert_eq!(documented_frames(), expected);
+}
+
+#[test]
+fn the_documented_fingerprints_are_right() {
+    use crate::cache::key::fingerprint;
+    let row = |name: &str, text: &str, fingerprint: u64| {
+        let bytes: Vec<_> =
+            fingerprint.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("| `{name}` | `{text}\\0` | `{fingerprint:016x}` | `{}` |", bytes.join(" "))
+    };
+    let rows = [
+        row("u32", "u32;", fingerprint::<u32>("")),
+        row("u64", "u64;", fingerprint::<u64>("")),
+        row("i64", "i64;", fingerprint::<i64>("")),
+        row("String", "string;", fingerprint::<String>("")),
+        row("(u32, String)", "tuple2(u32;string;)", fingerprint::<(u32, String)>("")),
+    ];
+    assert!(DOCUMENT.contains(&rows.join("\n")), "expected:\n{}", rows.join("\n"));
+}
+
+#[test]
+fn the_documented_commands_publish_these_frames() {
+    let unescaped = |line: &str| {
+        let text = line.strip_prefix("printf '")?.split('\'').next()?;
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let [first, after @ ..] = rest {
+            (bytes, rest) = match first {
+                b'\\' => {
+                    let octal = std::str::from_utf8(after.get(..3)?).ok()?;
+                    bytes.push(u8::from_str_radix(octal, 8).ok()?);
+                    (bytes, &after[3..])
+                }
+                byte => {
+                    bytes.push(*byte);
+                    (bytes, after)
+                }
+            };
+        }
+        Some(Bytes::from(bytes))
+    };
+    let commands: Vec<_> = DOCUMENT.lines().filter_map(unescaped).collect();
+    assert_eq!(commands, documented_frames()[..2]);
 }
 
 #[test]
