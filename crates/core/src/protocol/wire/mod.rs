@@ -103,6 +103,7 @@ pub(crate) fn digest(compared: &[u8]) -> u64 {
 
 /// Feeds bytes to the decoder as the network would; for the fuzz target.
 #[cfg(any(fuzzing, test))]
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "only the fuzz target reaches it"))]
 pub fn decode_for_fuzzing(data: &[u8]) {
     let codec = Codec::new("fuzz".into(), None);
     let frame = Bytes::copy_from_slice(data);
