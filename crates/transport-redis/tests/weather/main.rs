@@ -15,5 +15,9 @@ mod workload;
 mod world;
 
 mod broker;
+mod failover;
+mod garbage;
 mod network;
+mod process;
 mod teeth;
+mod unreachable;

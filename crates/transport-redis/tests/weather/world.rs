@@ -165,7 +165,7 @@ impl Drop for World {
                 let counted: Vec<_> = counters.entries().filter(|(_, count)| *count > 0).collect();
                 eprintln!("{}: {}; {counted:?}", instance.name, instance.node.status());
                 let stale = instance.stale_rows();
-                eprintln!("  {} stale rows, first {:?}", stale.len(), stale.iter().take(5));
+                eprintln!("  {} stale rows, first {:?}", stale.len(), stale.first());
             }
             if let Err(verdict) = self.oracle.verdict() {
                 eprintln!("{verdict}");
