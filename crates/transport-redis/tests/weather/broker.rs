@@ -18,7 +18,10 @@ async fn clients_are_killed(kind: &str, seed: u64) {
     let mut world = three_on(&server, seed).await;
     let workload = world.begin();
     let mut killed = 0;
-    for _ in 0..100 {
+    for turn in 0..100 {
+        if turn % 25 == 24 {
+            workload.next_era();
+        }
         // Mostly before the nodes have recovered from the last time, now and then after.
         let most = if world.rng.u32(..4) > 0 { 20 } else { 400 };
         let pause = Duration::from_millis(world.rng.u64(..most));
@@ -52,6 +55,7 @@ async fn the_broker_is_killed(down: Duration, seed: u64) {
     server.kill();
     world.pass(down).await;
     server.restart().await;
+    workload.next_era();
     for instance in &world.nodes {
         instance.live().await;
     }
@@ -94,6 +98,7 @@ async fn the_broker_is_stopped_for_5_s() {
         assert_ne!(instance.node.status().state, unstale::State::Live, "{}", instance.name);
     }
     server.cont();
+    workload.next_era();
     for instance in &world.nodes {
         instance.live().await;
     }

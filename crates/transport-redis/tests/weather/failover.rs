@@ -37,6 +37,7 @@ async fn the_primary_is_demoted_under_live_connections() {
         old.cli(&["REPLICAOF", "127.0.0.1", &port]).await;
         world.pass(SECOND / 2).await;
         new.cli(&["REPLICAOF", "NO", "ONE"]).await;
+        workload.next_era();
         until("completed invalidations on the new primary", async || {
             (world.oracle.completions() > completed + 100).then_some(())
         })
@@ -111,6 +112,7 @@ async fn a_replica_is_promoted_that_lacks_accepted_frames() {
     .await;
     sentinels.servers[0].kill();
     sentinels.servers[1].cont();
+    workload.next_era();
     let lost = world.oracle.completions();
     proxies.iter().for_each(|(_, proxy)| proxy.set(Flow::Pass, Flow::Pass));
 

@@ -41,6 +41,7 @@ async fn bytes_are_swallowed(behind: usize, to_server: Flow, to_client: Flow, se
         assert!(world.oracle.completions() > completed + 100, "the writer is not concerned");
     }
     proxy.set(Flow::Pass, Flow::Pass);
+    workload.next_era();
     world.nodes[behind].live().await;
     world.pass(SECOND / 2).await;
     workload.finish().await;
@@ -92,6 +93,7 @@ async fn a_cut_of_one_second_costs_nothing() {
     assert_ne!(world.nodes[1].node.status().state, unstale::State::Live);
     assert!(world.oracle.completions() > completed + 20, "the others go on meanwhile");
     proxy.accept(true);
+    workload.next_era();
     world.nodes[1].live().await;
     world.pass(SECOND / 2).await;
     workload.finish().await;
@@ -134,6 +136,7 @@ async fn a_slow_subscriber_is_cut_off_by_the_server() {
     })
     .await;
     proxy.set(Flow::Pass, Flow::Pass);
+    workload.next_era();
     world.nodes[2].live().await;
     world.pass(SECOND).await;
     workload.finish().await;

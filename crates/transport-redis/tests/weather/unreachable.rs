@@ -8,7 +8,7 @@ use unstale::{Reason, State, Status};
 use crate::support::proxy::{Flow, Proxy};
 use crate::support::server::free_port;
 use crate::support::{Options, RedisServer, soon};
-use crate::world::{HOT, Instance, Setup, World, by_url};
+use crate::world::{COLD, ROWS, Instance, Setup, World, by_url};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,18 +30,18 @@ async fn says(instance: &Instance, kind: Kind) -> Status {
 
 /// Without any proof a row is served for the bound from its load on, and then loaded again.
 async fn serves_its_own_loads_for_the_bound(world: &World, instance: &Instance) {
-    for row in HOT..HOT + 8 {
+    for row in COLD..COLD + 8 {
         assert_eq!(instance.read(&instance.bounded, row).await, world.table.latest(row));
     }
     let loads = instance.bounded.cache.stats().loads;
     crate::support::until("hits right after a load", async || {
-        let row = HOT + 9;
+        let row = COLD + 9;
         instance.read(&instance.bounded, row).await;
         (instance.get(&instance.bounded, row) == Some(1)).then_some(())
     })
     .await;
     crate::support::until("a load after the bound", async || {
-        instance.read(&instance.bounded, HOT).await;
+        instance.read(&instance.bounded, COLD).await;
         (instance.bounded.cache.stats().loads > loads + 1).then_some(())
     })
     .await;
@@ -63,6 +63,7 @@ async fn a_node_starts_while_the_broker_is_down() {
     serves_its_own_loads_for_the_bound(&world, &late).await;
     world.pass(SECOND).await;
     server.restart().await;
+    workload.next_era();
     late.live().await;
     world.pass(SECOND).await;
     workload.finish().await;
@@ -89,7 +90,7 @@ async fn a_node_has_a_wrong_password() {
     assert_eq!(status.state, State::Starting, "{status}");
     serves_its_own_loads_for_the_bound(&world, &stranger).await;
     // What it invalidates itself is not lost, and no more said to be published than it is.
-    let (row, writer) = (2 * HOT - 1, stranger.clone());
+    let (row, writer) = (ROWS - 1, stranger.clone());
     let mut write = Box::pin(writer.write(row));
     let early = tokio::time::timeout(SECOND, &mut write).await;
     assert!(early.is_err(), "published by a node that cannot log in");

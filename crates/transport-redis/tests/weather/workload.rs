@@ -1,14 +1,14 @@
 //! Readers on all nodes, and a writer on one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::support::soon;
-use crate::world::{HOT, Instance, World};
+use crate::world::{ERA, ERAS, Instance, ROWS, World};
 
 /// Readers of a node that load what is not cached.
 const LOADERS: u32 = 2;
@@ -19,6 +19,7 @@ const WRITE_EVERY: Duration = Duration::from_millis(5);
 
 /// Runs until it is finished.
 pub struct Workload {
+    era: Arc<AtomicU32>,
     over: Arc<AtomicBool>,
     readers: JoinSet<()>,
     writer: JoinSet<()>,
@@ -29,7 +30,8 @@ impl World {
     pub fn begin(&mut self) -> Workload {
         let mut workload = self.begin_reading();
         let (instance, rng) = (self.nodes[0].clone(), self.rng.fork());
-        workload.writer.spawn(write(instance, rng, workload.over.clone()));
+        let (era, over) = (workload.era.clone(), workload.over.clone());
+        workload.writer.spawn(write(instance, rng, era, over));
         workload
     }
 
@@ -43,7 +45,7 @@ impl World {
                 readers.spawn(load(instance.clone(), self.rng.fork(), over.clone()));
             }
         }
-        Workload { over, readers, writer: JoinSet::new() }
+        Workload { era: Arc::default(), over, readers, writer: JoinSet::new() }
     }
 
     /// Lets time pass, and fails at once if a read is wrong meanwhile.
@@ -59,6 +61,11 @@ impl World {
 }
 
 impl Workload {
+    /// Makes the writer move on to other rows.
+    pub fn next_era(&self) {
+        self.era.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Ends reading and writing, and waits until every invalidation is completed.
     pub async fn finish(mut self) {
         self.over.store(true, Ordering::Relaxed);
@@ -85,7 +92,7 @@ async fn look(instance: Arc<Instance>, mut rng: fastrand::Rng, over: Arc<AtomicB
     while !over.load(Ordering::Relaxed) {
         ticks.tick().await;
         for _ in 0..LOOKS {
-            let row = rng.u32(..2 * HOT);
+            let row = rng.u32(..ROWS);
             for shelf in instance.shelves() {
                 instance.get(shelf, row);
             }
@@ -98,20 +105,26 @@ async fn load(instance: Arc<Instance>, mut rng: fastrand::Rng, over: Arc<AtomicB
     let mut ticks = ticks(READ_EVERY);
     while !over.load(Ordering::Relaxed) {
         ticks.tick().await;
-        let row = rng.u32(..2 * HOT);
+        let row = rng.u32(..ROWS);
         for shelf in instance.shelves() {
             instance.read(shelf, row).await;
         }
     }
 }
 
-/// Changes hot rows, whether or not earlier changes have reached the broker.
-async fn write(instance: Arc<Instance>, mut rng: fastrand::Rng, over: Arc<AtomicBool>) {
+/// Changes rows of the era, whether or not earlier changes have reached the broker.
+async fn write(
+    instance: Arc<Instance>,
+    mut rng: fastrand::Rng,
+    era: Arc<AtomicU32>,
+    over: Arc<AtomicBool>,
+) {
     let mut ticks = ticks(WRITE_EVERY);
     let mut completing = JoinSet::new();
     while !over.load(Ordering::Relaxed) {
         ticks.tick().await;
-        let (instance, row) = (instance.clone(), rng.u32(..HOT));
+        let first = era.load(Ordering::Relaxed) % ERAS * ERA;
+        let (instance, row) = (instance.clone(), first + rng.u32(..ERA));
         completing.spawn(async move { instance.write(row).await });
         while let Some(ended) = completing.try_join_next() {
             ended.expect("a write");

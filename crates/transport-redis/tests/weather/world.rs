@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use unstale::{Authentication, Cache, Counters, Freshness, Node, NodeBuilder, State, Transport};
 use unstale_redis::{RedisTransport, RedisTransportBuilder};
 
@@ -15,9 +16,14 @@ use crate::table::Table;
 /// What the issue asks of every hit.
 pub const BOUND: Duration = Duration::from_millis(500);
 
-/// Rows that the writer changes; the same number follows that nobody touches.
-pub const HOT: u32 = 64;
-const ROWS: u32 = 2 * HOT;
+/// Rows that the writer changes at a time. It moves on to others when [told to](crate::workload), so that an
+/// invalidation that was lost in one era is not made good by a later one.
+pub const ERA: u32 = 48;
+/// Eras there are before the writer comes back to the first rows.
+pub const ERAS: u32 = 4;
+/// From this row on nobody changes anything.
+pub const COLD: u32 = ERA * ERAS;
+pub const ROWS: u32 = COLD + 64;
 
 /// Of the reads after healing, so many of a hundred must be hits.
 const LEAST_HITS_PERCENT: usize = 95;
@@ -119,9 +125,12 @@ impl World {
         for instance in &self.nodes {
             instance.live().await;
         }
-        for instance in &self.nodes {
-            instance.serves_hits().await;
-        }
+        self.serve_hits().await;
+    }
+
+    /// Fills all caches, and waits until they answer by themselves.
+    async fn serve_hits(&self) {
+        join_all(self.nodes.iter().map(|instance| instance.serves_hits())).await;
     }
 
     pub fn counters(&self) -> Vec<Counters> {
@@ -141,8 +150,8 @@ impl World {
             })
             .await;
         }
+        self.serve_hits().await;
         for instance in &self.nodes {
-            instance.serves_hits().await;
             assert_eq!(instance.stale_rows(), [], "{} after it was filled anew", instance.name);
         }
         self.check();
@@ -257,7 +266,7 @@ impl Instance {
     /// Loads of rows that nobody has changed since.
     pub fn loads_of_cold_rows(&self) -> u64 {
         let loads = |shelf: &Shelf| -> u64 {
-            shelf.loads[HOT as usize..].iter().map(|loads| loads.load(Ordering::Relaxed)).sum()
+            shelf.loads[COLD as usize..].iter().map(|loads| loads.load(Ordering::Relaxed)).sum()
         };
         self.shelves().map(loads).iter().sum()
     }
@@ -282,9 +291,7 @@ impl Instance {
         for shelf in self.shelves() {
             // A busy machine may put off a proof now and then.
             until(&format!("hits of {} on {}", shelf.cache.name(), self.name), async || {
-                for row in 0..self.table.rows() {
-                    self.read(shelf, row).await;
-                }
+                join_all((0..self.table.rows()).map(|row| self.read(shelf, row))).await;
                 let hits = (0..self.table.rows()).filter(|row| self.get(shelf, *row).is_some());
                 (hits.count() * 100 >= ROWS as usize * LEAST_HITS_PERCENT).then_some(())
             })
