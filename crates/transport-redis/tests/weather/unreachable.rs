@@ -8,7 +8,7 @@ use unstale::{Reason, State, Status};
 use crate::support::proxy::{Flow, Proxy};
 use crate::support::server::free_port;
 use crate::support::{Options, RedisServer, soon};
-use crate::world::{COLD, ROWS, Instance, Setup, World, by_url};
+use crate::world::{COLD, Instance, ROWS, Setup, World, by_url, transport};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -129,4 +129,25 @@ async fn hosts_that_refuse_and_hosts_that_never_answer_are_unreachable() {
     assert_eq!(world.nodes.len(), 2);
     world.heal().await;
     soon("a node that gives up", refused.node.shutdown(SECOND)).await.unwrap();
+}
+
+/// The first of two addresses never answers: the node gets to the second one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_hosts_never_answers() {
+    let server = RedisServer::start().await;
+    let silent = Proxy::start(server.port()).await;
+    silent.set(Flow::Hold, Flow::Hold);
+    let mut world = World::new(73);
+    for _ in 0..3 {
+        let urls = [silent.url(), server.url()];
+        world.join(transport(|builder| builder.urls(urls)), &Setup::default());
+    }
+    world.warm().await;
+    let workload = world.begin();
+    world.pass(SECOND).await;
+    server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    workload.next_era();
+    world.pass(SECOND).await;
+    workload.finish().await;
+    world.heal().await;
 }
