@@ -29,7 +29,8 @@ pub(crate) enum Topology {
 pub(crate) struct Locator {
     topology: Topology,
     contacts: Vec<Endpoint>,
-    /// Which contact answered last: the next search begins there, and not with a dead one's time-out.
+    /// Where the next search begins: at the contact that answered last, or that was being tried when the last
+    /// search was cancelled. So the time-outs of dead ones are not met again and again.
     preferred: AtomicUsize,
 }
 
@@ -50,12 +51,11 @@ impl Locator {
         for offset in 0..self.contacts.len() {
             let index = (first + offset) % self.contacts.len();
             let contact = &self.contacts[index];
+            // Whoever waits for this may give up before all time-outs are over: the next search goes on here.
+            self.preferred.store(index, Ordering::Relaxed);
             let attempt = self.connect_through(dialer, contact, resp3);
             match dialer.in_time(contact, attempt).await {
-                Ok(found) => {
-                    self.preferred.store(index, Ordering::Relaxed);
-                    return Ok(found);
-                }
+                Ok(found) => return Ok(found),
                 // "Wrong password" tells an operator more than "another one is down".
                 Err(error) => match &telling {
                     Some(kept) if kept.kind() != Kind::Unreachable => {}

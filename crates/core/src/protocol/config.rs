@@ -82,7 +82,9 @@ impl Config {
             // Well above any round trip, or a busy moment would cost a reconnect.
             fence_timeout: within.clamp(ms(1_000), ms(10_000)),
             unreadable_clear_interval: within / 3,
-            attempt_timeout: ms(3_000),
+            // A transport has time-outs of its own, says better what happened, and may try several
+            // addresses: this is for one that hangs.
+            attempt_timeout: ms(10_000),
             backoff_first: ms(50),
             backoff_most: ms(2_000),
             // Long enough for a busy witness, short enough that a node alone soon has proofs.

@@ -1,0 +1,23 @@
+//! Bad weather on the real Redis: what must hold while the broker and the network fail, and afterwards.
+//!
+//! Every case: nodes with warm caches over one table with versions, a writer that changes rows through one
+//! node, readers on all, and an [oracle](oracle) that knows every commit and every completed invalidation.
+#![expect(clippy::disallowed_methods, reason = "these tests run on real servers in real time")]
+// `async` closures of shared helpers are generic over what they borrow.
+#![allow(missing_docs, unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod oracle;
+mod table;
+mod workload;
+mod world;
+
+mod broker;
+mod failover;
+mod garbage;
+mod network;
+mod process;
+mod teeth;
+mod unreachable;
