@@ -1,6 +1,8 @@
 //! Coherent in-memory caches for many server instances.
 
 mod cache;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod receipt;
 pub mod runtime;
 mod shim;

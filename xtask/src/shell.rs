@@ -1,0 +1,60 @@
+//! Running other programs, visibly.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Done;
+
+/// The workspace's folder.
+pub(crate) fn workspace() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}
+
+/// The cargo that runs this, in the workspace's folder.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(workspace());
+    command
+}
+
+/// Prints what is run, runs it, and fails when it fails.
+pub(crate) fn run(command: &mut Command) -> Done {
+    eprintln!("xtask: {}", shown(command));
+    let status = command.status().map_err(|error| format!("{}: {error}", shown(command)))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("failed ({status}): {}", shown(command)).into())
+    }
+}
+
+/// Prints what is run, runs it, and returns what it prints; fails when it fails.
+pub(crate) fn output(command: &mut Command) -> Done<String> {
+    eprintln!("xtask: {}", shown(command));
+    let output = command.output().map_err(|error| format!("{}: {error}", shown(command)))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(format!(
+            "failed ({}): {}\n{}",
+            output.status,
+            shown(command),
+            errors.trim_end()
+        )
+        .into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The program's name and arguments, as one would type them.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut shown = program
+        .file_name()
+        .map_or_else(|| program.display().to_string(), |name| name.to_string_lossy().into_owned());
+    for argument in command.get_args() {
+        shown.push(' ');
+        shown.push_str(&argument.to_string_lossy());
+    }
+    shown
+}

@@ -1,0 +1,42 @@
+//! `cargo xtask test`: everything that must pass.
+
+use crate::shell::{cargo, output, run};
+use crate::{Done, architecture, redis};
+
+/// Runs all of it; the first failure stops.
+pub(crate) fn everything() -> Done {
+    architecture::run()?;
+    let redis_server = redis::server()?;
+    eprintln!("xtask: {}={}", redis::VARIABLE, redis_server.display());
+    run(cargo(&["test", "--workspace"]).env(redis::VARIABLE, &redis_server))?;
+    model()
+}
+
+/// Core's model tests. Feature `model` swaps core's synchronisation primitives, so it is built by itself,
+/// never together with the rest of the workspace.
+fn model() -> Done {
+    const TEST: [&str; 7] =
+        ["test", "--package", "unstale", "--features", "model", "--lib", "model"];
+    let mut list = cargo(&TEST);
+    // A filter that matches nothing would pass: count first.
+    if count(&output(list.args(["--", "--list", "--format", "terse"]))?) == 0 {
+        return Err("there are no model tests: was their module renamed?".into());
+    }
+    run(&mut cargo(&TEST))
+}
+
+/// How many tests a list of the test harness names.
+fn count(list: &str) -> usize {
+    list.lines().filter(|line| line.ends_with(": test")).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn tests_are_counted_and_nothing_else() {
+        assert_eq!(count("a::model::x: test\na::model::y: test\nz: benchmark\n\n"), 2);
+        assert_eq!(count("running 0 tests\n"), 0);
+    }
+}
