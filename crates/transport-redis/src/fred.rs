@@ -125,6 +125,25 @@ impl FredTransport {
         })
     }
 
+    /// Subscribes, over as many reconnects as it takes.
+    async fn open(&self) -> Result<(Events, Primary), TransportError> {
+        loop {
+            // Listening comes first: what happens from here on ends or reaches the subscription.
+            let events = Events {
+                messages: self.subscriber.message_rx(),
+                reconnects: self.subscriber.reconnect_rx(),
+                errors: self.subscriber.error_rx(),
+                channel: self.channel.as_str().to_owned(),
+            };
+            let primary = self.confirm_subscription().await?;
+            // fred tells of a new connection before it uses it. If it came up meanwhile, then it is unknown
+            // which of our questions the old one answered.
+            if events.errors.is_empty() && events.reconnects.is_empty() {
+                return Ok((events, primary));
+            }
+        }
+    }
+
     async fn confirm_subscription(&self) -> Result<Primary, TransportError> {
         self.subscriber.subscribe(self.channel.as_str()).await.map_err(failed)?;
         // fred neither waits for the server's confirmation nor tells of a refusal. The answer to a later command
@@ -181,14 +200,7 @@ fn failed(failure: fred::error::Error) -> TransportError {
 #[async_trait]
 impl Transport for FredTransport {
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, TransportError> {
-        // Listening comes first: what happens from here on ends or reaches the subscription.
-        let events = Events {
-            messages: self.subscriber.message_rx(),
-            reconnects: self.subscriber.reconnect_rx(),
-            errors: self.subscriber.error_rx(),
-            channel: self.channel.as_str().to_owned(),
-        };
-        let primary = self.in_time("the subscription", self.confirm_subscription()).await?;
+        let (events, primary) = self.in_time("the subscription", self.open()).await?;
         let tenure = Arc::new(Tenure::of(primary.sequencer()));
         self.sequencer.subscribed(&tenure);
         let frames = stream::unfold(events, |mut events| async {

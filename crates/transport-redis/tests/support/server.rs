@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::Value;
 use tempfile::TempDir;
 
-use super::until;
+use super::{soon, until};
 
 /// The server program: `UNSTALE_REDIS_SERVER`, or `redis-server` on the PATH.
 pub fn binary() -> PathBuf {
@@ -194,16 +194,17 @@ impl RedisServer {
     }
 
     async fn wait_until_up(&mut self) {
-        let port = self.port;
-        let address = (Ipv4Addr::LOCALHOST, port);
+        let address = (Ipv4Addr::LOCALHOST, self.port);
         let log = self.folder.path().join("log");
         let child = self.child.as_mut().expect("spawned");
-        until("the start of redis-server", || {
-            if let Ok(Some(status)) = child.try_wait() {
-                let log = std::fs::read_to_string(&log).unwrap_or_default();
-                panic!("redis-server on port {port} ended at once ({status}):\n{log}");
+        soon("the start of redis-server", async {
+            while tokio::net::TcpStream::connect(address).await.is_err() {
+                if let Ok(Some(status)) = child.try_wait() {
+                    let log = std::fs::read_to_string(&log).unwrap_or_default();
+                    panic!("redis-server at {address:?} ended at once ({status}):\n{log}");
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            async move { tokio::net::TcpStream::connect(address).await.ok() }
         })
         .await;
     }
@@ -249,18 +250,21 @@ impl RedisServer {
         self.folder.path()
     }
 
+    /// A client of the `redis` crate, for the default user. Not for TLS servers.
+    pub fn client(&self) -> redis::Client {
+        let login = match &self.options.password {
+            Some(password) => format!(":{password}@"),
+            None => String::new(),
+        };
+        redis::Client::open(format!("redis://{login}127.0.0.1:{}", self.port)).expect("a URL")
+    }
+
     /// A connection of the `redis` crate, logged in as the default user. Not for TLS servers.
     pub async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        let login = self.options.password.as_ref();
-        let url = match login {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
-            None => format!("redis://127.0.0.1:{}", self.port),
-        };
         let config = redis::AsyncConnectionConfig::new()
             .set_response_timeout(Some(Duration::from_secs(10)))
             .set_connection_timeout(Some(Duration::from_secs(10)));
-        redis::Client::open(url)
-            .expect("a URL")
+        self.client()
             .get_multiplexed_async_connection_with_config(&config)
             .await
             .expect("a connection")
