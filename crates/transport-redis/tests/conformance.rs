@@ -1,5 +1,9 @@
 //! The contract of transports, kept over every way to a real server.
-#![expect(clippy::disallowed_methods, reason = "tests wait for real servers in real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests wait for real servers in real time; what a harness cannot do panics"
+)]
 
 mod support;
 
