@@ -1,5 +1,9 @@
 //! Servers that real ones are not: whatever they say, the subscription goes on rightly or ends.
-#![expect(clippy::disallowed_methods, reason = "the played server is a task of its own")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the played server is a task of its own; helpers are tests too"
+)]
 
 use std::io;
 use std::sync::Mutex;
