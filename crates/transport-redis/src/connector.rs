@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use crate::Address;
 
 /// A connection to a server: any ordered byte stream.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Opens byte streams to servers.
 ///

@@ -169,6 +169,8 @@ fn number(line: &[u8]) -> Result<i64, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LIMIT: usize = 1024;
@@ -239,5 +241,90 @@ mod tests {
             .arg(&b"\x00\r\n\xff"[..])
             .get_packed_command();
         assert_eq!(out, packed);
+    }
+
+    /// Bytes that look like the protocol, often enough to get somewhere.
+    fn plausible() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            any::<u8>().prop_map(|byte| vec![byte]),
+            prop::sample::select(b"+-:$*_,#!=(%~>|".to_vec()).prop_map(|kind| vec![kind]),
+            (-2_i64..40).prop_map(|number| format!("{number}\r\n").into_bytes()),
+            Just(b"\r\n".to_vec()),
+            Just(b"$7\r\nmessage\r\n".to_vec()),
+            Just(b">3\r\n".to_vec()),
+        ];
+        prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+    }
+
+    fn values() -> impl Strategy<Value = redis::Value> {
+        use redis::Value as Theirs;
+        let leaf = prop_oneof![
+            any::<Vec<u8>>().prop_map(Theirs::BulkString),
+            any::<i64>().prop_map(Theirs::Int),
+            Just(Theirs::Nil),
+            "[a-zA-Z ]{0,20}".prop_map(Theirs::SimpleString),
+        ];
+        leaf.prop_recursive(4, 40, 8, |inner| {
+            prop::collection::vec(inner, 0..8).prop_map(Theirs::Array)
+        })
+    }
+
+    fn write(value: &redis::Value, out: &mut Vec<u8>) {
+        use redis::Value as Theirs;
+        match value {
+            Theirs::BulkString(bytes) => {
+                out.extend(format!("${}\r\n", bytes.len()).bytes());
+                out.extend(bytes);
+                out.extend(b"\r\n");
+            }
+            Theirs::Int(number) => out.extend(format!(":{number}\r\n").bytes()),
+            Theirs::SimpleString(text) => out.extend(format!("+{text}\r\n").bytes()),
+            Theirs::Array(values) => {
+                out.extend(format!("*{}\r\n", values.len()).bytes());
+                values.iter().for_each(|value| write(value, out));
+            }
+            _ => out.extend(b"$-1\r\n"),
+        }
+    }
+
+    /// What the `redis` crate understood, in our terms.
+    fn ours(value: redis::Value) -> Value {
+        use redis::Value as Theirs;
+        match value {
+            Theirs::BulkString(bytes) => Value::Text(bytes.into()),
+            Theirs::Int(number) => Value::Integer(number),
+            Theirs::SimpleString(text) => Value::Text(text.into()),
+            Theirs::Okay => text("OK"),
+            Theirs::Array(values) => Value::List(values.into_iter().map(ours).collect()),
+            _ => Value::Nil,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic_or_take_more_than_there_is(input in plausible()) {
+            if let Ok(Some((_, taken))) = parse(&input, LIMIT) {
+                prop_assert!(0 < taken && taken <= input.len());
+            }
+        }
+
+        /// However the network cuts the bytes, the first complete parse is the only one.
+        #[test]
+        fn an_answer_does_not_depend_on_how_it_arrives(input in plausible()) {
+            let whole = parse(&input, LIMIT);
+            let first = (0..=input.len())
+                .map(|length| parse(&input[..length], LIMIT))
+                .find(|parsed| *parsed != Ok(None))
+                .unwrap_or(Ok(None));
+            prop_assert_eq!(first, whole);
+        }
+
+        #[test]
+        fn the_redis_crate_reads_the_same(value in values()) {
+            let mut input = Vec::new();
+            write(&value, &mut input);
+            let theirs = redis::parse_redis_value(&input).unwrap();
+            prop_assert_eq!(parse(&input, 1 << 20), Ok(Some((ours(theirs), input.len()))));
+        }
     }
 }
