@@ -116,13 +116,12 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         }
         let demand = self.settings.demand;
         let moment = self.shared.moment(demand);
-        let (entry, verdict) = match self.find(key, &moment, demand) {
-            Some(found) => found,
-            None => {
-                self.counters.miss();
-                return None;
-            }
+        // Judged where it is: moving a found entry around costs as much as finding it.
+        let Some(entry) = self.engine.get(key) else {
+            self.counters.miss();
+            return None;
         };
+        let verdict = self.judge_found(key, &entry, &moment, demand);
         if verdict == Verdict::Serve {
             self.counters.hit();
             return Some(entry.value);

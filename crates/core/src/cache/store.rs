@@ -114,10 +114,27 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let entry = self.engine.get(key)?;
+        let verdict = self.judge_found(key, &entry, moment, demand);
+        Some((entry, verdict))
+    }
+
+    /// Whether an entry that was just found may be served; one that never may again is reclaimed.
+    #[inline]
+    pub(crate) fn judge_found<Q>(
+        &self,
+        key: &Q,
+        entry: &Entry<V>,
+        moment: &Moment,
+        demand: Demand,
+    ) -> Verdict
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
-            self.judge(&entry, &self.shared.moment(demand), demand)
+            self.judge(entry, &self.shared.moment(demand), demand)
         } else {
-            self.judge(&entry, moment, demand)
+            self.judge(entry, moment, demand)
         };
         match verdict {
             Verdict::Serve if self.settings.idle_ns != u64::MAX => {
@@ -126,7 +143,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             Verdict::Dead | Verdict::Expired => self.reclaim_one(key),
             Verdict::Serve | Verdict::Unproven => {}
         }
-        Some((entry, verdict))
+        verdict
     }
 
     #[inline]

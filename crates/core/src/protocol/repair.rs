@@ -10,6 +10,10 @@ use crate::node_id::NodeId;
 use crate::time::Timestamp;
 use crate::transport::TransportError;
 
+/// Ranges of one request, written and read: what is above is nothing that a node asks for, and every one of them
+/// costs its readers up to a thousand look-ups.
+const MAX_REQUESTED_RANGES: usize = 64;
+
 impl Replica {
     // Asking.
 
@@ -224,7 +228,7 @@ impl Replica {
         if self.request_at.is_some_and(|due| now >= due) {
             self.request_at = None;
             self.requested_at = Some(now);
-            let most = (self.max_body_bytes() / 64).min(64);
+            let most = (self.max_body_bytes() / 64).min(MAX_REQUESTED_RANGES);
             let missing = self.vector.missing(most);
             if !missing.is_empty() {
                 self.counters.requests += 1;
@@ -249,11 +253,13 @@ impl Replica {
                 *origin == missing.0 && *from <= missing.1 && missing.2 <= *to
             })
         };
-        if self.request_at.is_some() && self.vector.missing(64).iter().all(asked_for) {
+        if self.request_at.is_some()
+            && self.vector.missing(MAX_REQUESTED_RANGES).iter().all(asked_for)
+        {
             self.request_at = None;
             self.requested_at = Some(now);
         }
-        for (origin, from, to) in ranges {
+        for (origin, from, to) in ranges.iter().take(MAX_REQUESTED_RANGES) {
             let own = *origin == self.publisher.id;
             let wait = if own {
                 Duration::ZERO
