@@ -150,6 +150,12 @@ impl LoadContext {
         lock(&self.inner.collected).add(Dependency { cell, seen });
     }
 
+    /// Notes that a cache was read, whatever was found.
+    pub(crate) fn note_clear(&self, clear: &Arc<Cell>) {
+        let seen = self.inner.tick;
+        lock(&self.inner.collected).add(Dependency { cell: Arc::clone(clear), seen });
+    }
+
     /// Notes what was found there. `clear` is the cell of the cache it comes from.
     pub(crate) fn note_entry<V>(&self, entry: &Entry<V>, clear: &Arc<Cell>) {
         let mut collected = lock(&self.inner.collected);

@@ -208,6 +208,14 @@ pub(crate) struct Domain {
     next_reclaim: std::sync::atomic::AtomicUsize,
 }
 
+/// The caches and what they share hold each other; the end of the node parts them.
+impl Drop for Domain {
+    fn drop(&mut self) {
+        let caches = std::mem::take(&mut *lock(&self.shared.caches));
+        drop(caches);
+    }
+}
+
 impl Domain {
     pub(crate) fn new(
         runtime: Arc<dyn Runtime>,

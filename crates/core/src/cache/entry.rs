@@ -70,20 +70,29 @@ impl<V> Entry<V> {
     }
 }
 
-/// A time in whole milliseconds, rounded down, but at least one; 49 days stand for anything longer.
+/// A time in whole milliseconds, rounded down, but at least one; from 24 days on in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime(u32);
 
 impl Lifetime {
     pub(crate) const UNLIMITED: Self = Self(u32::MAX);
 
+    /// The longest that can be told from unlimited: 68 years.
+    pub(crate) const LONGEST: Duration = Duration::from_secs(Self::SECONDS as u64 - 2);
+    /// Set where the other bits count seconds; milliseconds otherwise, which reach for 24 days.
+    const SECONDS: u32 = 1 << 31;
+
     pub(crate) fn new(duration: Duration) -> Self {
-        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        Self(millis.clamp(1, u32::MAX - 1))
+        match u32::try_from(duration.as_millis()) {
+            Ok(millis) if millis < Self::SECONDS => Self(millis.max(1)),
+            _ => Self(Self::SECONDS | duration.min(Self::LONGEST).as_secs() as u32),
+        }
     }
 
     fn is_over(self, from_ns: u64, now_ns: u64) -> bool {
-        self != Self::UNLIMITED && now_ns.saturating_sub(from_ns) >= u64::from(self.0) * 1_000_000
+        let count = u64::from(self.0 & !Self::SECONDS);
+        let unit_ns = if self.0 & Self::SECONDS == 0 { 1_000_000 } else { 1_000_000_000 };
+        self != Self::UNLIMITED && now_ns.saturating_sub(from_ns) >= count * unit_ns
     }
 }
 

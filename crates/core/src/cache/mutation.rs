@@ -31,6 +31,8 @@ pub(crate) enum Mutation {
     JoinerIgnoresAsOf,
     /// Entries and fills are not compared with the barrier.
     BarrierNotChecked,
+    /// An invalidation takes its tick before it removes the entry.
+    TickBeforeRemoval,
     /// A nested read notes its key's cell after it has found the entry.
     NestedKeyNotedLate,
     /// What a nested hit depends on counts as seen up to the outer load's start.

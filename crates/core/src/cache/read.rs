@@ -94,6 +94,8 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             if !mutation::active(Mutation::NestedKeyNotedLate) {
                 context.note_key(Arc::clone(&cell), seen);
             }
+            // A miss depends on the whole cache too: its clear says that something may be there now.
+            context.note_clear(&self.clear);
             read.key_cell = Some(cell);
             if !mutation::active(Mutation::NestedIgnoresOuterWithin) {
                 read.demand = read.demand.and(context.demand());

@@ -47,6 +47,8 @@ impl<K, V> Settings<K, V> {
     ) -> Option<Duration> {
         let of_absent = self.absent_time_to_live.filter(|_| is_absent);
         let whole = own.or(of_absent).or(self.time_to_live)?;
+        // Beyond what an entry can express anyway; a longer one would overflow.
+        let whole = whole.min(Lifetime::LONGEST);
         Some(whole.mul_f64(1.0 - self.jitter * random))
     }
 }

@@ -286,7 +286,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     /// Invalidates a key here.
     pub(crate) fn apply(&self, key: &K, origin: Origin) {
         let mut stripe = self.flights.lock(key);
-        let tick = self.shared.next_tick();
+        let early = mutation::active(Mutation::TickBeforeRemoval).then(|| self.shared.next_tick());
         if !mutation::active(Mutation::NoFillGuard)
             && let Some(flights) = stripe.get_mut(key)
         {
@@ -294,7 +294,10 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             flights::invalidate(flights);
         }
         let removed = self.engine.remove(key);
-        // After the removal: a nested read that found the entry before it has its cell already.
+        // After the removal: a nested read that found the entry before it has its cell already. The tick as
+        // well: one from before could be overtaken, in a cell that several share, by that of another
+        // invalidation, and a read in between would then take it for seen.
+        let tick = early.unwrap_or_else(|| self.shared.next_tick());
         let cells = &self.shared.cells;
         if cells.advance_key(cells.key_id(self.index, key), tick) {
             self.shared.note_deaths();

@@ -36,6 +36,7 @@ const SEED: u64 = 0x5eed;
 type Model = (&'static str, fn());
 
 const MODELS: &[Model] = &[
+    ("nested key beside another invalidation", dependencies::nested_key_and_other_invalidation),
     ("fill and invalidation", loads::fill_and_invalidation),
     ("queued load", loads::queued_load_and_invalidation),
     ("batch and invalidation", loads::batch_and_invalidation),
@@ -84,6 +85,7 @@ const MUTANTS: &[(Mutation, &[&str])] = &[
     (Mutation::CellFreedWithHolder, &["cell freed"]),
     (Mutation::ClearNotChecked, &["fill and clear"]),
     (Mutation::JoinerIgnoresAsOf, &["joiner of an old answer"]),
+    (Mutation::TickBeforeRemoval, &["nested key beside another invalidation"]),
     (Mutation::BarrierNotChecked, &["fill and barrier"]),
     (Mutation::LoadsNotVoided, &["fill and confirmation"]),
 ];

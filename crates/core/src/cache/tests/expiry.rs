@@ -127,3 +127,27 @@ async fn events_tell_why() {
     }
     assert!(matches!(events.next().await, Some(Event::Lagged(_))));
 }
+
+#[tokio::test]
+async fn the_longest_time_to_live_is_survived() {
+    let node = TestNode::new();
+    let cache =
+        node.cache::<u64, u64>("c").time_to_live(Duration::MAX).jitter(1.0).build().unwrap();
+    load(&cache, 1, 1).await;
+    cache.begin_fill(&2).insert(Loaded::new(2).time_to_live(Duration::MAX));
+    assert_eq!(cache.get(&2), Some(2));
+}
+
+#[tokio::test]
+async fn everything_goes_with_the_node() {
+    let value = std::sync::Arc::new(());
+    let held = std::sync::Arc::downgrade(&value);
+    let node = TestNode::new();
+    let cache = node.cache::<u64, std::sync::Arc<()>>("c").build().unwrap();
+    assert!(cache.begin_fill(&1).insert(value));
+    let mut events = cache.events();
+    let shared = std::sync::Arc::downgrade(&node.domain.shared);
+    drop((cache, node));
+    assert!(held.upgrade().is_none() && shared.upgrade().is_none());
+    assert_eq!(events.next().await, None);
+}

@@ -226,3 +226,30 @@ async fn a_value_of_very_many_parts_is_not_stored() {
     let _ = cache.invalidate_tag("4999");
     assert_eq!(cache.get(&1), None);
 }
+
+#[tokio::test]
+async fn a_miss_depends_on_the_clear_of_its_cache() {
+    let node = TestNode::new();
+    let [outer, inner] = caches(&node);
+    let read = outer.get_or_load(&1, |_| async { ok(inner.get(&5).unwrap_or(0)) });
+    assert_eq!(read.await.unwrap(), 0);
+    let _ = inner.clear();
+    assert_eq!(outer.get(&1), None);
+}
+
+#[tokio::test]
+async fn a_time_to_live_is_no_shorter_over_a_very_old_entry() {
+    let node = TestNode::new();
+    let [inner] = caches(&node);
+    let minute = Duration::from_secs(60);
+    let outer = node.cache::<u64, u64>("outer").time_to_live(minute).build().unwrap();
+    load(&inner, 1, 1).await;
+    node.advance(Duration::from_secs(50 * 86_400));
+    node.prove_now();
+    let read = outer.get_or_load(&1, |_| async { ok(inner.get(&1).unwrap()) });
+    assert_eq!(read.await.unwrap(), 1);
+    assert_eq!(outer.get(&1), Some(1));
+    node.advance(minute);
+    node.prove_now();
+    assert_eq!(outer.get(&1), None);
+}
