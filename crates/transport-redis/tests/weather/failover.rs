@@ -30,12 +30,12 @@ async fn the_primary_is_demoted_under_live_connections() {
     let workload = world.begin();
     world.pass(SECOND).await;
     // Back and forth, so that a server that was demoted and promoted again is met as well.
-    for (old, new) in [(&first, &second), (&second, &first)] {
+    for (old, new, pause) in [(&first, &second, SECOND / 2), (&second, &first, Duration::ZERO)] {
         let completed = world.oracle.completions();
         // In this order, so that there are never two primaries: that would be a split brain.
         let port = new.port().to_string();
         old.cli(&["REPLICAOF", "127.0.0.1", &port]).await;
-        world.pass(SECOND / 2).await;
+        world.pass(pause).await;
         new.cli(&["REPLICAOF", "NO", "ONE"]).await;
         workload.next_era();
         until("completed invalidations on the new primary", async || {
@@ -57,7 +57,72 @@ async fn the_primary_is_demoted_under_live_connections() {
     }
 }
 
-/// Leads to servers through proxies.
+/// The node that writes keeps its connection to a primary that is demoted, and cannot open another one: what it
+/// publishes there reaches nobody, and must not count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_is_left_behind_at_the_demoted_primary() {
+    let first = RedisServer::start().await;
+    let second = RedisServer::start().await;
+    second.replicate(&first).await;
+    let proxies = Proxies::before(&[&first, &second]).await;
+    let mut world = World::new(62);
+    for index in 0..3 {
+        let urls = [first.url(), second.url()];
+        let transport = transport(|builder| {
+            let builder = builder.urls(urls);
+            if index == 0 { builder.connector(proxies.connector()) } else { builder }
+        });
+        world.join(transport, &Setup::default());
+    }
+    world.warm().await;
+    let failures = world.nodes[0].node.counters().publish_failures;
+    let workload = world.begin();
+    world.pass(SECOND / 2).await;
+    proxies.all().for_each(|proxy| proxy.accept(false));
+    let port = second.port().to_string();
+    first.cli(&["REPLICAOF", "127.0.0.1", &port]).await;
+    second.cli(&["REPLICAOF", "NO", "ONE"]).await;
+    for instance in &world.nodes[1..] {
+        until("the others at the new primary", async || {
+            (instance.node.counters().subscriptions >= 2).then_some(())
+        })
+        .await;
+        instance.live().await;
+    }
+    let completed = world.oracle.completions();
+    world.pass(2 * SECOND).await;
+    assert_eq!(world.oracle.completions(), completed, "published to nobody");
+    assert!(world.nodes[0].node.counters().publish_failures > failures, "it tried");
+    proxies.all().for_each(|proxy| proxy.accept(true));
+    workload.next_era();
+    world.nodes[0].live().await;
+    world.pass(SECOND / 2).await;
+    workload.finish().await;
+    world.heal().await;
+}
+
+/// One proxy before each server.
+struct Proxies(Vec<(u16, Proxy)>);
+
+impl Proxies {
+    async fn before(servers: &[&RedisServer]) -> Self {
+        let mut proxies = Vec::new();
+        for server in servers {
+            proxies.push((server.port(), Proxy::start(server.port()).await));
+        }
+        Self(proxies)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Proxy> {
+        self.0.iter().map(|(_, proxy)| proxy)
+    }
+
+    fn connector(&self) -> Through {
+        Through { ports: self.0.iter().map(|(port, proxy)| (*port, proxy.port())).collect() }
+    }
+}
+
+/// Leads to servers through their proxies.
 #[derive(Debug)]
 struct Through {
     /// From a server's port to its proxy's.
@@ -83,17 +148,12 @@ impl Connector for Through {
 async fn a_replica_is_promoted_that_lacks_accepted_frames() {
     let mut sentinels = Sentinels::start().await;
     let old = sentinels.primary_port().await;
-    let mut proxies = Vec::new();
-    for server in &sentinels.servers {
-        proxies.push((server.port(), Proxy::start(server.port()).await));
-    }
+    let proxies = Proxies::before(&sentinels.servers.iter().collect::<Vec<_>>()).await;
     let mut world = World::new(61);
     for index in 0..3 {
-        let through =
-            Through { ports: proxies.iter().map(|(port, proxy)| (*port, proxy.port())).collect() };
         let transport = transport(|builder| {
             let builder = builder.sentinel(MASTER, sentinels.urls());
-            if index == 2 { builder.connector(through) } else { builder }
+            if index == 2 { builder.connector(proxies.connector()) } else { builder }
         });
         world.join(transport, &Setup::default());
     }
@@ -104,7 +164,7 @@ async fn a_replica_is_promoted_that_lacks_accepted_frames() {
 
     let received = world.nodes[2].node.counters().targets_received;
     let completed = world.oracle.completions();
-    proxies.iter().for_each(|(_, proxy)| proxy.set(Flow::Pass, Flow::Swallow));
+    proxies.all().for_each(|proxy| proxy.set(Flow::Pass, Flow::Swallow));
     sentinels.servers[1].stop();
     until("frames that are accepted and lost", async || {
         (world.oracle.completions() > completed + 50).then_some(())
@@ -114,7 +174,7 @@ async fn a_replica_is_promoted_that_lacks_accepted_frames() {
     sentinels.servers[1].cont();
     workload.next_era();
     let lost = world.oracle.completions();
-    proxies.iter().for_each(|(_, proxy)| proxy.set(Flow::Pass, Flow::Pass));
+    proxies.all().for_each(|proxy| proxy.set(Flow::Pass, Flow::Pass));
 
     until("the failover", async || (sentinels.primary_port().await != old).then_some(())).await;
     until("completed invalidations on the new primary", async || {
