@@ -1,11 +1,19 @@
 //! Properties of two to five replicas over one totally ordered broker, under arbitrary schedules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::testing::{Op, Tuning, World};
+use super::wire::{Body, Codec};
+use super::{Config, Output, PublishId, Replica};
+use crate::node_id::NodeId;
+use crate::target::Target;
+use crate::time::Timestamp;
+use crate::transport::{SequencerId, TransportErrorKind as Kind};
 
 const WITHIN: Duration = Duration::from_millis(500);
 
@@ -198,4 +206,65 @@ fn the_loss_of_a_last_message_is_found_by_a_beacon() {
     assert_eq!(world.nodes[2].replica.counters().gaps, 1);
     assert!(!world.contents()[2].contains_key(&1), "replayed");
     assert_eq!(world.drops(2), drops, "nothing else was dropped");
+}
+
+/// Collects what a replica asks for: fences return at once; its last publish is handed back.
+fn settle(replica: &mut Replica, now: Timestamp) -> Option<(PublishId, Bytes)> {
+    let mut published = None;
+    while let Some(output) = replica.poll_output() {
+        match output {
+            Output::Fence(token) => replica.fenced(token, now),
+            Output::Publish { id, frame } => published = Some((id, frame)),
+            _ => {}
+        }
+    }
+    published
+}
+
+/// Lets time pass until `until`.
+fn pass(replica: &mut Replica, until: Timestamp) {
+    while let Some(due) = replica.next_deadline().filter(|due| *due <= until) {
+        replica.handle_timeout(due);
+        settle(replica, due);
+    }
+}
+
+/// A mark belongs to the order that it was met in. A demoted primary hands on what its successor accepts, but
+/// not all of it: a witness at the successor could not vouch for what came before.
+#[test]
+fn a_mark_counts_only_where_it_was_met() {
+    let config = Config::new("test".into(), WITHIN);
+    let codec = Codec::new("test".into(), None);
+    let first = || Some(SequencerId::new("first"));
+    for (second, marked) in [(SequencerId::new("first"), true), (SequencerId::new("second"), false)]
+    {
+        let mut now = Timestamp::from_nanos(1);
+        let mut replica = Replica::new(config.clone(), Arc::new(config.outbox()), 1, now);
+        let sync = |replica: &mut Replica, sequencer, now| {
+            replica.handle_timeout(now);
+            settle(replica, now);
+            replica.subscribed(sequencer, now);
+            let (id, frame) = settle(replica, now).expect("a sync");
+            let Ok(Body::Sync(sync)) = codec.open(&frame).expect("ours").body else {
+                panic!("no sync");
+            };
+            (id, frame, sync)
+        };
+        let (id, frame, begun) = sync(&mut replica, first(), now);
+        assert_eq!(begun.mark, None);
+        replica.frame(&frame, now);
+        replica.published(id, Ok(()), now);
+        now = now.after(2 * config.sync_deadline);
+        pass(&mut replica, now);
+        assert_eq!(replica.counters().syncs_alone, 1, "alone, and synced");
+
+        let origin = NodeId::from_bytes([7; 16]);
+        let body = Body::Targets(vec![Target::Everything]);
+        replica.frame(&codec.frame(&codec.compared(Some((origin, 1)), &body), 0), now);
+        replica.subscription_ended(&Kind::Unreachable.error("cut"), now);
+        settle(&mut replica, now);
+        now = replica.next_deadline().expect("the next attempt");
+        let (_, _, resumed) = sync(&mut replica, Some(second), now);
+        assert_eq!(resumed.mark.map(|mark| mark.origin), marked.then_some(origin));
+    }
 }
