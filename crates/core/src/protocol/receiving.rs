@@ -47,7 +47,7 @@ impl Replica {
                     self.numbered(&received, (node, number), now);
                 }
                 if self.is_synced() {
-                    self.mark = self.log.mark().or(self.mark);
+                    self.move_mark();
                 }
             }
             Some((node, _)) if !matches!(received.body, Ok(Body::Targets(_)) | Err(_)) => {

@@ -23,7 +23,9 @@ impl Replica {
         up.retry_at = None;
         let sync = Sync {
             nonce: up.nonce,
-            mark: self.mark,
+            // A demoted primary passes on frames of its successor that it happens to see, after others that it
+            // did not: what was met there is no mark for the successor's order.
+            mark: self.mark.filter(|_| self.mark_sequencer == up.sequencer),
             sequencer: up.sequencer.clone(),
             lanes: self.config.lanes,
             accepted: self.publisher.accepted,
@@ -107,11 +109,19 @@ impl Replica {
         self.last_error = None;
         // The log begins at the confirmation, and what was accepted before is repaired: its last frame is a
         // mark as good as the next one will be.
-        self.mark = self.log.mark().or(self.mark);
+        self.move_mark();
         self.outputs.push_back(Output::VoidLoads);
         self.fences.hurry(now);
         self.arm_beacons(now);
         self.answering.rearm_strangers(now);
+    }
+
+    /// The last frame that was met is the mark now. To be called while synced.
+    pub(super) fn move_mark(&mut self) {
+        if let Some(mark) = self.log.mark() {
+            self.mark = Some(mark);
+            self.mark_sequencer = self.up().and_then(|up| up.sequencer.clone());
+        }
     }
 
     // Answering.

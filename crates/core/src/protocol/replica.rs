@@ -92,6 +92,8 @@ pub(crate) struct Replica {
     pub(super) publisher: Publisher,
     pub(super) log: Log,
     pub(super) mark: Option<Mark>,
+    /// Who ordered the channel when the mark was met.
+    pub(super) mark_sequencer: Option<SequencerId>,
     pub(super) vector: Vector,
     pub(super) fences: Fences,
     pub(super) hearing: Hearing,
@@ -162,6 +164,7 @@ impl Replica {
             subscribe_failures: 0,
             was_synced: false,
             mark: None,
+            mark_sequencer: None,
             hearing: Hearing::default(),
             answers_given: 0,
             horizon: Timestamp::ZERO,

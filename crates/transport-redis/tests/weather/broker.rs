@@ -16,6 +16,7 @@ async fn three_on(server: &RedisServer, seed: u64) -> World {
 async fn clients_are_killed(kind: &str, seed: u64) {
     let server = RedisServer::start().await;
     let mut world = three_on(&server, seed).await;
+    let before = world.counters();
     let workload = world.begin();
     let mut killed = 0;
     for turn in 0..100 {
@@ -31,6 +32,13 @@ async fn clients_are_killed(kind: &str, seed: u64) {
     assert!(killed >= 20, "hardly a connection was killed: {killed}");
     workload.finish().await;
     world.heal().await;
+    for (instance, before) in world.nodes.iter().zip(&before) {
+        let after = instance.node.counters();
+        let ended = after.subscription_failures > before.subscription_failures;
+        assert_eq!(ended, kind == "pubsub", "{}: {after:?}", instance.name);
+        // What failed to be published goes out again, under its number: nobody misses anything.
+        assert_eq!(after.clears > before.clears, kind == "pubsub", "{}: {after:?}", instance.name);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

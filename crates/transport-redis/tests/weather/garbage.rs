@@ -2,21 +2,15 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use unstale::Authentication;
 
-use crate::support::{RedisServer, soon};
-use crate::world::{CHANNEL, Setup, World, by_url};
+use crate::frames::{ENVELOPE, FLAGS, KIND, MAY_CARRY_TARGETS, overhear};
+use crate::support::RedisServer;
+use crate::world::{CHANNEL, NAMESPACE, Setup, World, by_url};
 
 const SECOND: Duration = Duration::from_secs(1);
 const FLOOD: usize = 20_000;
 const BATCH: usize = 100;
-/// Before this place of a frame are the magic, the namespace, the attempt and the key id.
-const ENVELOPE: usize = 18;
-/// The place of the flags, of which the first says that there may be targets.
-const FLAGS: usize = ENVELOPE + 1;
-/// The place of what kind of frame a numbered one is, after origin and number.
-const KIND: usize = FLAGS + 1 + 16 + 8;
 
 /// What is published instead of frames.
 struct Flood {
@@ -41,7 +35,7 @@ impl Flood {
     /// A frame of another namespace.
     fn foreign(&mut self) -> Vec<u8> {
         let mut frame = self.rng.choice(&self.frames).expect("frames").clone();
-        let place = self.rng.usize(5..5 + crate::world::NAMESPACE.len());
+        let place = self.rng.usize(5..5 + NAMESPACE.len());
         frame[place] = b'x';
         frame
     }
@@ -56,7 +50,8 @@ impl Flood {
 
     /// A frame that names targets, of which one bit is wrong: of its version, origin, number, or targets.
     fn corrupt(&mut self) -> Vec<u8> {
-        let frames: Vec<_> = self.frames.iter().filter(|frame| frame[FLAGS] & 1 != 0).collect();
+        let frames: Vec<_> =
+            self.frames.iter().filter(|frame| frame[FLAGS] & MAY_CARRY_TARGETS != 0).collect();
         let mut frame = (*self.rng.choice(&frames).expect("frames with targets")).clone();
         // Another kind could make it a beacon, which may say that there are more lanes. Whoever is believed
         // that stops all nodes for as long as it takes beacons to prove it wrong, half a minute.
@@ -67,22 +62,13 @@ impl Flood {
     }
 }
 
-/// Genuine frames, as anybody can hear them who may subscribe.
-async fn overhear(server: &RedisServer, count: usize) -> Vec<Vec<u8>> {
-    let client = redis::Client::open(server.url()).expect("a URL");
-    let mut subscription = client.get_async_pubsub().await.expect("a connection");
-    subscription.subscribe(CHANNEL).await.expect("a subscription");
-    let messages = subscription.on_message().take(count);
-    soon("frames", messages.map(|message| message.get_payload_bytes().to_vec()).collect()).await
-}
-
 /// Runs a flood while the workload goes on; it is over when all of it was published.
 async fn flood(
     world: &mut World,
     server: &RedisServer,
     mut next: impl FnMut(&mut Flood) -> Vec<u8>,
 ) {
-    let frames = overhear(server, 100).await;
+    let frames = overhear(server, 100, async {}).await;
     let mut flood = Flood { rng: world.rng.fork(), frames };
     let mut connection = server.connection().await;
     for _ in 0..FLOOD / BATCH {

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod frames;
 mod oracle;
 mod table;
 mod workload;
@@ -16,6 +17,7 @@ mod world;
 
 mod broker;
 mod failover;
+mod foreign;
 mod garbage;
 mod network;
 mod process;

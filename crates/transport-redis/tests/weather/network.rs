@@ -47,9 +47,11 @@ async fn bytes_are_swallowed(behind: usize, to_server: Flow, to_client: Flow, se
     workload.finish().await;
     world.heal().await;
     for (index, (instance, before)) in world.nodes.iter().zip(&before).enumerate() {
-        let failures =
-            instance.node.counters().subscription_failures - before.subscription_failures;
+        let after = instance.node.counters();
+        let failures = after.subscription_failures - before.subscription_failures;
         assert_eq!(failures > 0, index == behind, "{} lost {failures}", instance.name);
+        // The others are witnesses of everything.
+        assert_eq!(after.clears, before.clears, "clears of {}: {after:?}", instance.name);
     }
 }
 

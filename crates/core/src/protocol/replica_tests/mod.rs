@@ -174,3 +174,26 @@ fn the_largest_numbers_and_ranges_are_survived() {
     assert_eq!(replica.counters().gaps_dropped, 1);
     assert_eq!(replica.status().state, State::Live);
 }
+
+/// A demoted primary hands on what its successor accepts, but not all of it: a witness at the successor could
+/// not vouch for what came before a mark that was met there.
+#[test]
+fn a_mark_counts_only_in_the_order_that_it_was_met_in() {
+    for (successor, marked) in [("one", true), ("two", false)] {
+        let mut replica = synced();
+        let targets = Body::Targets(vec![Target::Everything]);
+        replica.frame(&frame(OTHER, 1, &targets), at(1_200));
+        settle(&mut replica, at(1_200));
+        let error = crate::transport::TransportErrorKind::Demoted.error("demoted");
+        replica.subscription_ended(&error, at(1_201));
+        replica.handle_timeout(at(3_000));
+        outputs(&mut replica);
+        replica.subscribed(Some(SequencerId::new(successor)), 9, at(3_001));
+        let bodies = published(&outputs(&mut replica));
+        let marks = bodies.iter().find_map(|body| match body {
+            Body::Sync(sync) => Some(sync.mark.is_some()),
+            _ => None,
+        });
+        assert_eq!(marks, Some(marked));
+    }
+}
