@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask <command>`.
 
 mod architecture;
+mod figures;
 mod redis;
 mod shell;
 mod sources;
@@ -16,6 +17,7 @@ cargo xtask <command>
 commands:
   test                 everything that must pass: all tests, the model tests, the architecture
   check-architecture   which crate may depend on which, and what the protocol may not use
+  figures              measures, and writes docs/figures.md
 ";
 
 /// What went wrong, in words for the terminal.
@@ -50,6 +52,7 @@ fn run() -> Done {
             match command.as_str() {
                 "test" => test::everything(),
                 "check-architecture" => architecture::run(),
+                "figures" => figures::run_all(),
                 _ => Err(format!("no such command: {command}\n\n{USAGE}").into()),
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::driver::Driver;
+use super::driver::{Driver, Surroundings};
 use super::health::Health;
 use super::lane::Lane;
 use super::uplink::Router;
@@ -164,18 +164,15 @@ impl NodeBuilder {
         let router =
             Arc::new(Router::new(lanes, health.clone(), horizons.clone(), runtime.clone()));
         let domain = Domain::new(runtime.clone(), router.clone(), self.freshness);
+        let surroundings = Surroundings {
+            domain: Arc::downgrade(&domain),
+            horizons,
+            health: health.clone(),
+            runtime: runtime.clone(),
+        };
         for (index, replica, lane, progress, transport) in drivers {
-            let driver = Driver::new(
-                index,
-                replica,
-                lane,
-                progress,
-                transport,
-                Arc::downgrade(&domain),
-                horizons.clone(),
-                health.clone(),
-                runtime.clone(),
-            );
+            let node = surroundings.clone();
+            let driver = Driver::new(index, replica, lane, progress, transport, node);
             runtime.spawn("unstale driver", Box::pin(driver.run()));
         }
         let watchdog = Watchdog::new(

@@ -53,10 +53,7 @@ pub(super) struct Driver {
     lane: Arc<Lane>,
     progress: Progress,
     transport: Arc<dyn Transport>,
-    domain: Weak<Domain>,
-    horizons: Arc<[AtomicU64]>,
-    health: Arc<Health>,
-    runtime: Arc<dyn Runtime>,
+    node: Surroundings,
     link: Link,
     publishes: Vec<(PublishId, BoxFuture<Result<(), TransportError>>)>,
     /// The sleep until the replica's next deadline, or an earlier one.
@@ -66,18 +63,25 @@ pub(super) struct Driver {
     span: tracing::Span,
 }
 
+/// What the drivers of a node's lanes share.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    /// Weak: a node that is dropped takes its drivers along.
+    pub(super) domain: Weak<Domain>,
+    /// The horizon of each lane.
+    pub(super) horizons: Arc<[AtomicU64]>,
+    pub(super) health: Arc<Health>,
+    pub(super) runtime: Arc<dyn Runtime>,
+}
+
 impl Driver {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
     pub(super) fn new(
         index: usize,
         replica: Replica,
         lane: Arc<Lane>,
         progress: Progress,
         transport: Arc<dyn Transport>,
-        domain: Weak<Domain>,
-        horizons: Arc<[AtomicU64]>,
-        health: Arc<Health>,
-        runtime: Arc<dyn Runtime>,
+        node: Surroundings,
     ) -> Self {
         let name = transport.capabilities().name;
         let span =
@@ -88,10 +92,7 @@ impl Driver {
             lane,
             progress,
             transport,
-            domain,
-            horizons,
-            health,
-            runtime,
+            node,
             link: Link::None,
             publishes: Vec::new(),
             alarm: None,
@@ -116,14 +117,15 @@ impl Driver {
     /// Carries out everything that the replica asks for, until it waits; `false` when it is over.
     fn settle(&mut self) -> bool {
         loop {
-            let Some(domain) = self.domain.upgrade().filter(|_| !self.lane.is_stopped()) else {
+            let Some(domain) = self.node.domain.upgrade().filter(|_| !self.lane.is_stopped())
+            else {
                 return false;
             };
             while let Some(output) = self.replica.poll_output() {
                 self.carry_out(&domain, output);
             }
             drop(domain);
-            if let Some(status) = self.health.publish(self.index, &self.replica) {
+            if let Some(status) = self.node.health.publish(self.index, &self.replica) {
                 self.span.in_scope(|| match status.state {
                     State::Live => tracing::info!(%status, "status"),
                     _ => tracing::warn!(%status, "status"),
@@ -141,7 +143,7 @@ impl Driver {
 
     /// Handles a timeout if one is due, and everything that the subscription held by now has been told.
     fn handle_timeout(&mut self) -> bool {
-        let now = self.runtime.now();
+        let now = self.node.runtime.now();
         let due = self.replica.next_deadline().is_some_and(|deadline| deadline <= now);
         if !due || !self.full_batches.is_multiple_of(MAX_FULL_BATCHES) {
             return false;
@@ -158,7 +160,7 @@ impl Driver {
             // One that rings early is cheaper than a new one for every frame.
             (Some(deadline), Some((set, _))) if *set <= deadline => {}
             (Some(deadline), _) => {
-                self.alarm = Some((deadline, self.runtime.sleep_until(deadline)));
+                self.alarm = Some((deadline, self.node.runtime.sleep_until(deadline)));
             }
         }
     }
@@ -189,7 +191,7 @@ impl Driver {
     }
 
     fn tell(&mut self, round: Round) {
-        let now = self.runtime.now();
+        let now = self.node.runtime.now();
         self.full_batches = if round.items.len() == BATCH { self.full_batches + 1 } else { 0 };
         if round.rang {
             self.alarm = None;
@@ -201,7 +203,7 @@ impl Driver {
                 tracing::debug!(parent: &self.span, "subscribed");
                 let sequencer = subscription.sequencer().cloned();
                 self.link = Link::Open(subscription);
-                let entropy = self.runtime.random_seed();
+                let entropy = self.node.runtime.random_seed();
                 self.replica.subscribed(sequencer, entropy, now);
             }
             Some(Err(error)) => self.link_failed(&error, now),
@@ -284,17 +286,17 @@ impl Driver {
             && let Target::Key { cache, .. } = target
         {
             let warning = Warning::SchemaMismatch(cache.to_string());
-            self.replica.warn(warning, self.runtime.now());
+            self.replica.warn(warning, self.node.runtime.now());
         }
     }
 
     /// The node's horizon is the smallest of its lanes'.
     fn advance(&self, domain: &Domain, horizon: Timestamp) {
-        self.horizons[self.index].store(horizon.as_nanos(), Ordering::Release);
-        let all = self.horizons.iter().map(|lane| lane.load(Ordering::Acquire)).min();
+        self.node.horizons[self.index].store(horizon.as_nanos(), Ordering::Release);
+        let all = self.node.horizons.iter().map(|lane| lane.load(Ordering::Acquire)).min();
         let all = Timestamp::from_nanos(all.unwrap_or(0));
         domain.advance_horizon(all);
-        self.health.advance(all);
+        self.node.health.advance(all);
     }
 }
 
@@ -329,8 +331,8 @@ fn poll_link(link: &mut Link, context: &mut Context<'_>, round: &mut Round) {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.lane.set_unaccepted(self.replica.unaccepted());
-        self.replica.close(self.runtime.now());
-        self.health.publish(self.index, &self.replica);
+        self.replica.close(self.node.runtime.now());
+        self.node.health.publish(self.index, &self.replica);
         self.span.in_scope(|| tracing::info!("left"));
     }
 }
