@@ -243,7 +243,7 @@ impl Instance {
     }
 
     async fn invalidate(&self, row: u32, version: u64) {
-        let receipts = if row % 2 == 0 {
+        let receipts = if row.is_multiple_of(2) {
             self.shelves().map(|shelf| shelf.cache.invalidate(&row)).into()
         } else {
             vec![self.node.invalidate_tag(&tag(row))]
