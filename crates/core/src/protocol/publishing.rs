@@ -70,7 +70,7 @@ impl Replica {
         self.publisher.next_publish += 1;
         // A large frame on a slow way may need longer than one attempt has: each gets more than the last.
         let patience = match sent {
-            Sent::Numbered(_) => 1 + self.publisher.head.failures.min(9),
+            Sent::Numbered(_) => 1 + self.publisher.head.failures.min(2),
             _ => 1,
         };
         self.outputs.push_back(Output::Publish { id, frame });

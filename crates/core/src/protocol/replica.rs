@@ -371,7 +371,7 @@ impl Replica {
         match self.link {
             Link::Down { retry_at } if now >= retry_at => {
                 // Each attempt gets more time than the last: the way may need it.
-                let patience = 1 + self.subscribe_failures.min(9);
+                let patience = 1 + self.subscribe_failures.min(2);
                 let deadline = now.after(self.config.attempt_timeout * patience);
                 self.link = Link::Connecting { deadline };
                 self.outputs.push_back(Output::Subscribe);
