@@ -33,6 +33,8 @@ pub(crate) enum Mutation {
     BarrierNotChecked,
     /// A nested read notes its key's cell after it has found the entry.
     NestedKeyNotedLate,
+    /// An invalidation of a key takes its tick before it removes the entry.
+    KeyTickBeforeRemoval,
     /// What a nested hit depends on counts as seen up to the outer load's start.
     NestedTakesOuterTick,
     /// A read-through that is not stored leaves the older entry that it bypassed.

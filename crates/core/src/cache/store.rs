@@ -269,15 +269,17 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     /// Invalidates a key here.
     pub(crate) fn apply(&self, key: &K, origin: Origin) {
         let mut stripe = self.flights.lock(key);
-        let tick = self.shared.next_tick();
         if !mutation::active(Mutation::NoFillGuard)
             && let Some(flights) = stripe.get_mut(key)
         {
             trace!(cache = %self.settings.name, count = flights.len(), "loads were voided");
             flights::invalidate(flights);
         }
+        let early = mutation::active(Mutation::KeyTickBeforeRemoval).then(|| self.shared.next_tick());
         let removed = self.engine.remove(key);
-        // After the removal: a nested read that found the entry before it has its cell already.
+        // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
+        // where its cell has gone beyond for something else of the same hash.
+        let tick = early.unwrap_or_else(|| self.shared.next_tick());
         let cells = &self.shared.cells;
         if cells.advance_key(cells.key_id(self.index, key), tick) {
             self.shared.note_deaths();
