@@ -39,6 +39,8 @@ pub(crate) enum Mutation {
     NestedTakesOuterTick,
     /// A read-through that is not stored leaves the older entry that it bypassed.
     RefusedFillLeavesOlder,
+    /// A load that a newer one has overtaken hands out its own result all the same.
+    OvertakenHandsOutItsOwn,
     /// The confirmation of a subscription leaves the loads in flight alone.
     LoadsNotVoided,
 }
