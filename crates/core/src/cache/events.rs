@@ -29,7 +29,7 @@ pub enum Cause {
     Expired,
     /// Evicted for capacity, or not admitted.
     Capacity,
-    /// A newer value was stored in its place.
+    /// A newer value was stored in its place, or was handed out without being stored.
     Replaced,
 }
 

@@ -93,11 +93,11 @@ impl<K: CacheKey, V: CacheValue> Fill<K, V> {
     }
 
     /// Stores the value. Returns whether it did; if not, the value is as good as any for the caller, but
-    /// the cache holds nothing or something newer.
+    /// the cache holds nothing, or what a newer load found.
     pub fn insert(mut self, value: impl Into<Loaded<V>>) -> bool {
         let entry = self.store.entry(&self.key, value.into(), self.tick, self.start, &self.context);
         self.settled = true;
-        self.store.settle(&self.key, self.load, self.start, &entry)
+        self.store.settle_fill(&self.key, self.load, self.start, &entry)
     }
 
     /// Stores that the source has nothing under the key. Returns whether it did.

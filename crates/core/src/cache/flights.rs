@@ -86,16 +86,13 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
     /// flight: then it is not stored, but what it hands out is newer than the others all the same.
     pub(crate) fn add(&self, stripe: &mut Stripe<K, V>, key: &K, flight: Flight<V>) -> bool {
         supersede(stripe, key);
+        // Before anything is counted: what the application's code does in there may fail.
+        let owned = key.clone();
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        match stripe.get_mut(key) {
-            Some(flights) => flights.push(flight),
-            None => {
-                stripe.insert(key.clone(), vec![flight]);
-            }
-        }
+        stripe.entry(owned).or_default().push(flight);
         true
     }
 

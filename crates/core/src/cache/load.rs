@@ -8,11 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::{debug, trace};
 
 use super::context::{Current, LoadContext};
-use super::entry::Entry;
+use super::entry::{Entry, Verdict};
 use super::error::{LoadError, LoadErrorKind};
 use super::flights::{Flight, Outcome, Stripe, Void};
 use super::loaded::Loaded;
 use super::read::Read;
+use super::settle::{Late, Settled};
 use super::store::{CacheKey, CacheValue, Store};
 use super::waits::LoadId;
 use crate::freshness::Demand;
@@ -30,8 +31,7 @@ pub(crate) struct Lead<K: CacheKey, V: CacheValue> {
     load: LoadId,
     tick: u64,
     start: Timestamp,
-    demand: Demand,
-    parent: Option<Current>,
+    read: Read,
     outcome: watch::Sender<Outcome<V>>,
     settled: bool,
 }
@@ -47,6 +47,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
     ) -> Option<Self> {
         let (outcome, receiver) = watch::channel(None);
         let shared = &store.shared;
+        let own_key = key.clone();
         // The moment before the tick: what is applied in between only makes the load look older.
         let start = shared.runtime.now();
         let tick = shared.tick();
@@ -64,12 +65,11 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         }
         Some(Self {
             store: Arc::clone(store),
-            key: key.clone(),
+            key: own_key,
             load,
             tick,
             start,
-            demand: read.demand,
-            parent: read.current.clone(),
+            read: read.clone(),
             outcome,
             settled: false,
         })
@@ -84,8 +84,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             load: self.load,
             tick: self.tick,
             start: self.start,
-            demand: self.demand,
-            parent: self.parent.clone(),
+            demand: self.read.demand,
+            parent: self.read.current.clone(),
         }
     }
 
@@ -101,11 +101,19 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             Ok(permit) => permit,
             Err(error) => return self.fail(error),
         };
+        if permit.is_some()
+            && let Some(entry) = self.begin_again()
+        {
+            return Ok(self.answer(entry));
+        }
         let store = Arc::clone(&self.store);
         let (context, result) = self.running().run(&store, loader).await;
         drop(permit);
         match result {
-            Ok(loaded) => Ok(self.succeed(loaded, &context)),
+            Ok(loaded) => match self.succeed(loaded, &context) {
+                Ok(entry) => Ok(entry),
+                Err(late) => Ok(late.finish().await),
+            },
             Err(error) => self.fail(error),
         }
     }
@@ -113,7 +121,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
     /// Waits for the turn to load, where the cache limits that. A nested load runs under the permit of the
     /// load around it.
     pub(crate) async fn permit(&mut self) -> Result<Option<OwnedSemaphorePermit>, LoadError> {
-        let Some(permits) = self.store.permits.clone().filter(|_| self.parent.is_none()) else {
+        let Some(permits) = self.store.permits.clone().filter(|_| self.read.current.is_none())
+        else {
             return Ok(None);
         };
         let deadline = self.start.after(self.store.settings.load_timeout);
@@ -124,41 +133,75 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
                 return Err(LoadError::timed_out());
             }
         };
-        self.begin_again();
         Ok(permit)
     }
 
-    /// Notes that the load begins only now: what was invalidated while it waited does not concern it.
-    pub(crate) fn begin_again(&mut self) {
-        let mut stripe = self.store.flights.lock(&self.key);
-        let flights = stripe.get_mut(&self.key);
-        let Some(flight) = flights.into_iter().flatten().find(|flight| flight.load == self.load)
-        else {
-            return;
-        };
-        let shared = &self.store.shared;
+    /// Notes that the load begins only now, as the newest of its key: what was invalidated while it waited
+    /// does not concern it. Returns what another one has stored meanwhile, if that is an answer.
+    pub(crate) fn begin_again(&mut self) -> Option<Entry<V>> {
+        let store = Arc::clone(&self.store);
+        let mut stripe = store.flights.lock(&self.key);
+        let found = store.find(&self.key, &self.read.moment, self.read.demand);
+        if let Some((entry, Verdict::Serve)) = found {
+            return Some(entry);
+        }
+        let shared = &store.shared;
         self.start = shared.runtime.now();
         self.tick = shared.tick();
-        flight.start = self.start;
-        flight.tick = self.tick;
-        flight.deadline = self.start.after(self.store.settings.load_timeout);
-        flight.queued = false;
-        if flight.void == Void::Invalidated {
-            flight.void = Void::No;
+        store.flights.remove(&mut stripe, &self.key, self.load);
+        let flight = Flight {
+            load: self.load,
+            tick: self.tick,
+            start: self.start,
+            void: Void::No,
+            queued: false,
+            deadline: self.start.after(store.settings.load_timeout),
+            outcome: Some(self.outcome.subscribe()),
+        };
+        // Where too many are in flight it goes on without, and is not stored.
+        store.flights.add(&mut stripe, &self.key, flight);
+        None
+    }
+
+    /// Ends the flight with what was loaded. An error: a newer load is to be waited for first.
+    pub(crate) fn succeed(
+        mut self,
+        loaded: Loaded<V>,
+        context: &LoadContext,
+    ) -> Result<Entry<V>, Box<Late<K, V>>> {
+        let store = Arc::clone(&self.store);
+        let own = store.entry(&self.key, loaded, self.tick, self.start, context);
+        self.settled = true;
+        match store.settle_load(&self.key, self.load, self.start, &own, &self.read, true) {
+            Settled::Done(entry) => {
+                store.note_entry(&self.read, &entry);
+                self.announce(&entry);
+                Ok(entry)
+            }
+            Settled::Behind(newer) => Err(Box::new(Late {
+                key: self.key.clone(),
+                load: self.load,
+                start: self.start,
+                read: self.read.clone(),
+                own,
+                newer,
+                store,
+                lead: Some(self),
+            })),
         }
     }
 
-    /// Ends the flight with what was loaded.
-    pub(crate) fn succeed(mut self, loaded: Loaded<V>, context: &LoadContext) -> Entry<V> {
-        let entry = self.store.entry(&self.key, loaded, self.tick, self.start, context);
-        if let Some(parent) = self.parent.as_ref().filter(|parent| parent.tracked) {
-            parent.context.note_entry(&entry, &self.store.clear);
-        }
-        self.settled = true;
-        self.store.settle(&self.key, self.load, self.start, &entry);
-        // Only now: who is woken finds the entry, and no flight of it any more.
-        self.outcome.send_replace(Some(Ok(entry.clone())));
+    /// Ends the flight with what another load has stored.
+    pub(crate) fn answer(mut self, entry: Entry<V>) -> Entry<V> {
+        self.withdraw();
+        self.store.note_entry(&self.read, &entry);
+        self.announce(&entry);
         entry
+    }
+
+    /// Tells those who joined. The flight has ended: they find the entry, and no flight of it any more.
+    pub(crate) fn announce(&self, entry: &Entry<V>) {
+        self.outcome.send_replace(Some(Ok(entry.clone())));
     }
 
     /// Ends the flight without a value. An entry from before stays as it was.
@@ -191,18 +234,12 @@ impl<K: CacheKey, V: CacheValue> Drop for Lead<K, V> {
 pub(crate) struct Unshared<K: CacheKey, V: CacheValue> {
     store: Arc<Store<K, V>>,
     key: K,
-    demand: Demand,
-    parent: Option<Current>,
+    read: Read,
 }
 
 impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
     pub(crate) fn new(store: &Arc<Store<K, V>>, key: &K, read: &Read) -> Self {
-        Self {
-            store: Arc::clone(store),
-            key: key.clone(),
-            demand: read.demand,
-            parent: read.current.clone(),
-        }
+        Self { store: Arc::clone(store), key: key.clone(), read: read.clone() }
     }
 
     pub(crate) async fn run<F, Fut, L, E>(self, loader: F) -> Result<Entry<V>, LoadError>
@@ -214,9 +251,12 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
     {
         self.begin();
         let running = self.running();
-        let (tick, start) = (running.tick, running.start);
+        let begun = running.begun();
         let (context, result) = running.run(&self.store, loader).await;
-        Ok(self.succeed(result?, tick, start, &context))
+        match self.succeed(result?, begun, &context) {
+            Ok(entry) => Ok(entry),
+            Err(late) => Ok(late.finish().await),
+        }
     }
 
     pub(crate) fn key(&self) -> &K {
@@ -230,28 +270,37 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
     }
 
     pub(crate) fn running(&self) -> Running {
-        Running::now(&self.store, self.demand, self.parent.clone())
+        Running::now(&self.store, self.read.demand, self.read.current.clone())
     }
 
-    /// Hands a result out without storing it.
+    /// Hands a result out without storing it. An error: a newer load is to be waited for first.
     pub(crate) fn succeed(
         self,
         loaded: Loaded<V>,
-        tick: u64,
-        start: Timestamp,
+        begun: Begun,
         context: &LoadContext,
-    ) -> Entry<V> {
-        let store = &self.store;
-        let entry = store.entry(&self.key, loaded, tick, start, context);
-        if let Some(parent) = self.parent.as_ref().filter(|parent| parent.tracked) {
-            parent.context.note_entry(&entry, &store.clear);
+    ) -> Result<Entry<V>, Box<Late<K, V>>> {
+        let Self { store, key, read } = self;
+        let Begun { load, tick, start } = begun;
+        let own = store.entry(&key, loaded, tick, start, context);
+        match store.settle_load(&key, load, start, &own, &read, true) {
+            Settled::Done(entry) => {
+                store.note_entry(&read, &entry);
+                Ok(entry)
+            }
+            Settled::Behind(newer) => {
+                Err(Box::new(Late { store, key, load, start, read, own, newer, lead: None }))
+            }
         }
-        let stripe = store.flights.lock(&self.key);
-        let removed = store.remove_older(&self.key, start);
-        drop(stripe);
-        drop(removed);
-        entry
     }
+}
+
+/// When a load began.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    load: LoadId,
+    tick: u64,
+    start: Timestamp,
 }
 
 /// A loader at work.
@@ -277,6 +326,10 @@ impl Running {
             demand,
             parent,
         }
+    }
+
+    pub(crate) fn begun(&self) -> Begun {
+        Begun { load: self.load, tick: self.tick, start: self.start }
     }
 
     /// One of two that are done together, as old as both.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use foldhash::quality::FixedState;
 
 use super::context::LoadContext;
-use super::entry::Verdict;
+use super::entry::{Entry, Verdict};
 use super::error::LoadError;
 use super::load::{BoxError, Lead, Running, Unshared};
 use super::loaded::Loaded;
 use super::read::{Entered, Flying, Read};
+use super::settle::Late;
 use super::store::{CacheKey, CacheValue, Store};
 
 /// How often loads of others are joined before the rest is loaded without regard to them.
@@ -98,8 +99,9 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
     /// Awaits one proof for all that only lack it. Those that have it then are found when their loads would
     /// begin.
     async fn prove(&mut self) {
-        let first = self.missing.first().filter(|_| self.unproven);
-        let Some(not_before) = first.and_then(|(_, read)| Store::<K, V>::proof_needed(read)) else {
+        // The last of the reads began last, and needs the latest proof.
+        let last = self.missing.last().filter(|_| self.unproven);
+        let Some(not_before) = last.and_then(|(_, read)| Store::<K, V>::proof_needed(read)) else {
             return;
         };
         if self.store.shared.uplink.prove(not_before).await {
@@ -156,7 +158,10 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
             Err(error) => return Self::fail(leads, error),
         };
         if permit.is_some() {
-            leads.iter_mut().skip(1).for_each(Lead::begin_again);
+            leads = self.begin_again(leads);
+        }
+        if leads.is_empty() && unshared.is_empty() {
+            return Ok(());
         }
         for unshared in &unshared {
             unshared.begin();
@@ -164,7 +169,7 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
         let running = Self::running(self.store, &leads, &unshared);
         let keys = leads.iter().map(Lead::key);
         let keys: Vec<K> = keys.chain(unshared.iter().map(Unshared::key)).cloned().collect();
-        let (tick, start) = (running.tick, running.start);
+        let begun = running.begun();
         let (context, result) = running.run(self.store, |context| loader(keys, context)).await;
         drop(permit);
         let result: Result<I, LoadError> = result;
@@ -174,18 +179,53 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
         };
         let mut loaded: Map<K, Loaded<V>> = HashMap::with_hasher(self.answers.hasher().clone());
         loaded.extend(found.into_iter().map(|(key, found)| (key, found.into())));
+        let mut late = Vec::new();
         for lead in leads {
             let key = lead.key().clone();
             let loaded = loaded.remove(&key).unwrap_or_else(Loaded::absent);
-            self.answers.insert(key, lead.succeed(loaded, &context).value);
+            self.settle(key, lead.succeed(loaded, &context), &mut late);
         }
         for unshared in unshared {
             let key = unshared.key().clone();
             let loaded = loaded.remove(&key).unwrap_or_else(Loaded::absent);
-            let entry = unshared.succeed(loaded, tick, start, &context);
+            self.settle(key, unshared.succeed(loaded, begun, &context), &mut late);
+        }
+        // Only once all others have ended: somebody may wait for them.
+        for late in late {
+            let key = late.key().clone();
+            let entry = late.finish().await;
             self.answers.insert(key, entry.value);
         }
         Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        key: K,
+        settled: Result<Entry<V>, Box<Late<K, V>>>,
+        late: &mut Vec<Box<Late<K, V>>>,
+    ) {
+        match settled {
+            Ok(entry) => {
+                self.answers.insert(key, entry.value);
+            }
+            Err(behind) => late.push(behind),
+        }
+    }
+
+    /// Notes that the loads begin only now; what others have stored meanwhile need not be loaded.
+    fn begin_again(&mut self, leads: Vec<Lead<K, V>>) -> Vec<Lead<K, V>> {
+        let mut left = Vec::with_capacity(leads.len());
+        for mut lead in leads {
+            match lead.begin_again() {
+                Some(entry) => {
+                    let key = lead.key().clone();
+                    self.answers.insert(key, lead.answer(entry).value);
+                }
+                None => left.push(lead),
+            }
+        }
+        left
     }
 
     /// One load for all, as old as the oldest of them.

@@ -19,6 +19,7 @@ mod many;
 mod mutation;
 mod read;
 mod settings;
+mod settle;
 mod stats;
 mod store;
 pub(crate) mod uplink;

@@ -31,14 +31,16 @@ pub(crate) enum Mutation {
     JoinerIgnoresAsOf,
     /// Entries and fills are not compared with the barrier.
     BarrierNotChecked,
-    /// An invalidation takes its tick before it removes the entry.
-    TickBeforeRemoval,
     /// A nested read notes its key's cell after it has found the entry.
     NestedKeyNotedLate,
+    /// An invalidation of a key takes its tick before it removes the entry.
+    KeyTickBeforeRemoval,
     /// What a nested hit depends on counts as seen up to the outer load's start.
     NestedTakesOuterTick,
     /// A read-through that is not stored leaves the older entry that it bypassed.
     RefusedFillLeavesOlder,
+    /// A load that a newer one has overtaken hands out its own result all the same.
+    OvertakenHandsOutItsOwn,
     /// The confirmation of a subscription leaves the loads in flight alone.
     LoadsNotVoided,
 }

@@ -28,6 +28,7 @@ const MAX_JOINS: u32 = 8;
 const MAX_LOADS_OF_A_KEY: usize = 2;
 
 /// What a read noted when it began.
+#[derive(Clone)]
 pub(crate) struct Read {
     pub(crate) moment: Moment,
     pub(crate) demand: Demand,
@@ -63,6 +64,22 @@ pub(crate) struct Flying<V> {
     deadline: Timestamp,
     /// Whether the reader may take its result, or only has to wait for its end.
     join: bool,
+}
+
+impl<V> Flying<V> {
+    /// How to wait for a flight and take its result. `None` for a fill from outside.
+    pub(crate) fn of(flight: &Flight<V>) -> Option<Self> {
+        Some(Self {
+            load: flight.load,
+            outcome: flight.outcome.clone()?,
+            deadline: flight.deadline,
+            join: true,
+        })
+    }
+
+    pub(crate) fn load(&self) -> LoadId {
+        self.load
+    }
 }
 
 impl Read {
@@ -289,7 +306,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     ///
     /// An invalidation of the key itself needs no look: the flight was not void when it was joined, so
     /// what voided it came after the reader's start.
-    fn joinable(&self, entry: &Entry<V>, read: &Read) -> bool {
+    pub(crate) fn joinable(&self, entry: &Entry<V>, read: &Read) -> bool {
         let fresh = read.moment.accepts(entry.as_of, read.demand)
             || mutation::active(Mutation::JoinerIgnoresAsOf);
         fresh
@@ -299,7 +316,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Whether a flight may be joined by a reader, as far as can be said before it ends.
-    fn may_join(&self, flight: &Flight<V>, read: &Read) -> bool {
+    pub(crate) fn may_join(&self, flight: &Flight<V>, read: &Read) -> bool {
         let voided = flight.void != Void::No && !mutation::active(Mutation::JoinVoidedLoad);
         !voided
             && self.clear.tick() <= flight.tick
@@ -315,26 +332,21 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         }
         let mut stripe = self.flights.lock(key);
         let is_nested = read.current.is_some();
-        let loads = stripe.get(key).into_iter().flatten();
-        let loads = loads.filter_map(|flight| Some((flight, flight.outcome.as_ref()?)));
-        let loads: Vec<_> = loads.collect();
-        let joined = loads.iter().rev().find(|(flight, _)| self.may_join(flight, read));
+        let flights = stripe.get(key).into_iter().flatten();
+        let loads: Vec<_> = flights.filter(|flight| flight.outcome.is_some()).collect();
+        let joined = loads.iter().rev().find(|flight| self.may_join(flight, read));
         let (wait, join) = match (joined, loads.first()) {
             (Some(load), _) => (Some(load), true),
             (None, Some(oldest)) if loads.len() >= MAX_LOADS_OF_A_KEY => (Some(oldest), false),
             (None, _) => (None, false),
         };
-        if let Some((flight, outcome)) = wait {
+        if let Some((flight, flying)) = wait.and_then(|flight| Some((flight, Flying::of(flight)?)))
+        {
             if is_nested && flight.queued {
                 // The permit it waits for may be held by the load around this read.
                 return Entered::Unshared;
             }
-            return Entered::Wait(Flying {
-                load: flight.load,
-                outcome: (*outcome).clone(),
-                deadline: flight.deadline,
-                join,
-            });
+            return Entered::Wait(Flying { join, ..flying });
         }
         // Another load may have ended since the key was looked up.
         if let Some((entry, Verdict::Serve)) = self.find(key, &read.moment, read.demand) {
@@ -345,7 +357,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Waits for a load's end. `None`: it was abandoned, or it is overdue and no longer in the way.
-    async fn wait_for(&self, key: &K, flying: Flying<V>) -> Outcome<V> {
+    pub(crate) async fn wait_for(&self, key: &K, flying: Flying<V>) -> Outcome<V> {
         let Flying { load, mut outcome, mut deadline, .. } = flying;
         let ended = async {
             let ended = outcome.wait_for(Option::is_some).await;

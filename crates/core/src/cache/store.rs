@@ -14,16 +14,15 @@ use tracing::{debug, trace};
 use super::cells::{Cell, Dependency};
 use super::context::LoadContext;
 use super::domain::{AnyCache, Applied, Moment, Origin, Shared};
-use super::engine::{self, Engine, Evicted};
+use super::engine::{self, Engine};
 use super::entry::{Entry, Extras, Verdict};
 use super::events::{Cause, Events};
-use super::flights::{self, Flights, Void};
+use super::flights::{self, Flights};
 use super::key;
 use super::loaded::Loaded;
 use super::mutation::{self, Mutation};
 use super::settings::{self, Settings};
 use super::stats::Counters;
-use super::waits::LoadId;
 use crate::freshness::Demand;
 use crate::receipt::Receipt;
 use crate::shim::lock;
@@ -224,79 +223,20 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         }
     }
 
-    /// Ends a flight with a value: stores it unless something was invalidated since the flight began, or
-    /// a newer one has begun. Returns whether it was stored.
-    ///
-    /// A value that is not stored, but handed to the caller, takes an entry from before it away: a later
-    /// hit on that one would go back in time.
-    pub(crate) fn settle(&self, key: &K, load: LoadId, start: Timestamp, entry: &Entry<V>) -> bool {
-        let mut evicted = Evicted::default();
-        let mut stripe = self.flights.lock(key);
-        let flight = self.flights.remove(&mut stripe, key, load);
-        let void = flight.map_or(Void::Invalidated, |flight| flight.void);
-        let insert = |evicted: &mut Evicted<K, V>| {
-            self.engine.insert_with_lifecycle(key.clone(), entry.clone(), evicted);
-        };
-        if mutation::active(Mutation::FillVisibleBeforeCheck) {
-            insert(&mut evicted);
-        }
-        let accepted = void == Void::No && self.is_alive(entry);
-        let mut removed = None;
-        if accepted {
-            insert(&mut evicted);
-            flights::overtake(&mut stripe, key);
-        } else if void != Void::Overtaken {
-            removed = self.remove_older(key, start);
-        }
-        // What the capacity policy does not admit comes out again at once.
-        let own = evicted.0.iter().any(|(evicted, _)| evicted == key);
-        let admitted = !own || self.engine.contains_key(key);
-        drop(stripe);
-        drop(removed);
-        if !accepted {
-            self.counters.refused_fills.add(1);
-            debug!(cache = %self.settings.name, ?void, "a fill was refused");
-        }
-        self.report_evicted(key, admitted, evicted);
-        accepted && admitted
-    }
-
-    /// Removes the entry of a key if its load began before `start`. The caller holds the key's stripe, and
-    /// drops what comes out after it.
-    pub(crate) fn remove_older(&self, key: &K, start: Timestamp) -> Option<(K, Entry<V>)> {
-        if mutation::active(Mutation::RefusedFillLeavesOlder) {
-            return None;
-        }
-        let start = start.as_nanos();
-        self.engine.remove_if(key, |entry| entry.as_of <= start)
-    }
-
-    fn report_evicted(&self, inserted: &K, admitted: bool, evicted: Evicted<K, V>) {
-        for (key, _entry) in evicted.0 {
-            let cause = if admitted && key == *inserted {
-                Cause::Replaced
-            } else {
-                self.counters.evictions.add(1);
-                Cause::Capacity
-            };
-            self.events.removed(&key, cause);
-        }
-    }
-
     /// Invalidates a key here.
     pub(crate) fn apply(&self, key: &K, origin: Origin) {
         let mut stripe = self.flights.lock(key);
-        let early = mutation::active(Mutation::TickBeforeRemoval).then(|| self.shared.next_tick());
         if !mutation::active(Mutation::NoFillGuard)
             && let Some(flights) = stripe.get_mut(key)
         {
             trace!(cache = %self.settings.name, count = flights.len(), "loads were voided");
             flights::invalidate(flights);
         }
+        let early =
+            mutation::active(Mutation::KeyTickBeforeRemoval).then(|| self.shared.next_tick());
         let removed = self.engine.remove(key);
-        // After the removal: a nested read that found the entry before it has its cell already. The tick as
-        // well: one from before could be overtaken, in a cell that several share, by that of another
-        // invalidation, and a read in between would then take it for seen.
+        // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
+        // where its cell has gone beyond for something else of the same hash.
         let tick = early.unwrap_or_else(|| self.shared.next_tick());
         let cells = &self.shared.cells;
         if cells.advance_key(cells.key_id(self.index, key), tick) {

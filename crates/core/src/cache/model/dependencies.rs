@@ -88,6 +88,31 @@ pub(super) fn nested_key() {
     nested(true, |inner| drop(inner.invalidate(&KEY)));
 }
 
+/// Another invalidation raises the cell that both share, while that of the key is under way.
+pub(super) fn nested_key_and_another_tick() {
+    let world = World::new();
+    let inner = world.cache("inner");
+    let outer = world.cache("outer");
+    block_on(load(&world, &inner));
+    // Invalidations of keys concern other entries from here on.
+    let cells = &world.node.domain.shared.cells;
+    cells.key(cells.key_id(99, &1u8));
+    let (to_fill, read) = (outer.clone(), inner.clone());
+    beside(
+        &world,
+        move |world| {
+            let _ = read.invalidate_tag("other");
+            block_on(load_nested(world, &to_fill, &read));
+        },
+        |world| {
+            world.commit();
+            let _ = inner.invalidate(&KEY);
+            assert_not_old(&outer);
+        },
+    );
+    assert_not_old(&outer);
+}
+
 pub(super) fn nested_clear() {
     nested(true, |inner| drop(inner.clear()));
 }
@@ -110,29 +135,4 @@ pub(super) fn outer_within() {
         },
         |world| assert_eq!(block_on(load_nested(world, &outer, &inner)), NEW),
     );
-}
-
-/// The tick of a key's invalidation is taken before that of another one, which raises the cell that both share.
-pub(super) fn nested_key_and_other_invalidation() {
-    let world = World::new();
-    let inner = world.cache("inner");
-    let outer = world.cache("outer");
-    block_on(load(&world, &inner));
-    // The key's invalidations are of interest from here on.
-    let cells = &world.node.domain.shared.cells;
-    cells.key(cells.key_id(99, &1_u8));
-    let (to_fill, read) = (outer.clone(), inner.clone());
-    beside(
-        &world,
-        move |world| {
-            let _ = read.invalidate_tag("other");
-            block_on(load_nested(world, &to_fill, &read));
-        },
-        |world| {
-            world.commit();
-            let _ = inner.invalidate(&KEY);
-            assert_not_old(&outer);
-        },
-    );
-    assert_not_old(&outer);
 }

@@ -159,6 +159,31 @@ pub(super) fn refused_read_through() {
     assert_not_old(&cache);
 }
 
+/// Another node's change, of which nothing has arrived: whoever has read the new row does not read the old one
+/// after, whichever of two loads found which.
+pub(super) fn overlapping_loads() {
+    let world = World::new();
+    let cache = world.cache("c");
+    let older = cache.clone();
+    beside(
+        &world,
+        move |world| {
+            let first = block_on(load(world, &older));
+            let second = older.get(&KEY);
+            assert!(second.is_none_or(|second| second >= first));
+        },
+        |world| {
+            let _ = cache.invalidate(&KEY);
+            let loader = |_| async {
+                let version = world.read_source();
+                world.commit();
+                Ok::<_, Infallible>(version)
+            };
+            block_on(cache.get_or_load(&KEY, loader)).unwrap();
+        },
+    );
+}
+
 pub(super) fn joiner_and_invalidation() {
     let world = World::new();
     let cache = world.cache("c");

@@ -36,7 +36,6 @@ const SEED: u64 = 0x5eed;
 type Model = (&'static str, fn());
 
 const MODELS: &[Model] = &[
-    ("nested key beside another invalidation", dependencies::nested_key_and_other_invalidation),
     ("fill and invalidation", loads::fill_and_invalidation),
     ("queued load", loads::queued_load_and_invalidation),
     ("batch and invalidation", loads::batch_and_invalidation),
@@ -44,6 +43,7 @@ const MODELS: &[Model] = &[
     ("fill and clear", loads::fill_and_clear),
     ("newer fill", loads::newer_fill),
     ("refused read-through", loads::refused_read_through),
+    ("overlapping loads", loads::overlapping_loads),
     ("joiner and invalidation", loads::joiner_and_invalidation),
     ("joiner and tag", loads::joiner_and_tag),
     ("abandoned load", loads::abandoned_load),
@@ -53,6 +53,7 @@ const MODELS: &[Model] = &[
     ("nested tag", dependencies::nested_tag),
     ("nested hit and tag", dependencies::nested_hit_and_tag),
     ("nested key", dependencies::nested_key),
+    ("nested key and another's tick", dependencies::nested_key_and_another_tick),
     ("nested clear", dependencies::nested_clear),
     ("outer within", dependencies::outer_within),
     ("hit and driver", driver::hit_and_driver),
@@ -77,15 +78,16 @@ const MUTANTS: &[(Mutation, &[&str])] = &[
     (Mutation::JoinVoidedLoad, &["joiner and invalidation"]),
     (Mutation::NewerLoadDoesNotVoidOlder, &["newer fill"]),
     (Mutation::RefusedFillLeavesOlder, &["refused read-through"]),
+    (Mutation::OvertakenHandsOutItsOwn, &["overlapping loads"]),
     (Mutation::NestedTagsForgotten, &["nested tag", "nested hit and tag"]),
     (Mutation::NestedTakesOuterTick, &["nested hit and tag", "nested clear"]),
     (Mutation::NestedKeyNotedLate, &["nested key"]),
+    (Mutation::KeyTickBeforeRemoval, &["nested key and another's tick"]),
     (Mutation::NestedIgnoresOuterWithin, &["outer within"]),
     (Mutation::EntryBeforeHorizon, &["hit and driver"]),
     (Mutation::CellFreedWithHolder, &["cell freed"]),
     (Mutation::ClearNotChecked, &["fill and clear"]),
     (Mutation::JoinerIgnoresAsOf, &["joiner of an old answer"]),
-    (Mutation::TickBeforeRemoval, &["nested key beside another invalidation"]),
     (Mutation::BarrierNotChecked, &["fill and barrier"]),
     (Mutation::LoadsNotVoided, &["fill and confirmation"]),
 ];

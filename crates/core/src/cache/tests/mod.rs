@@ -7,6 +7,7 @@ mod builder;
 mod expiry;
 mod fills;
 mod many;
+mod monotonic;
 mod nesting;
 mod random;
 mod sharing;
@@ -16,7 +17,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::Cache;
+use tokio::sync::oneshot;
+
+use super::{Cache, LoadContext};
 
 fn ok<T>(value: T) -> Result<T, Infallible> {
     Ok(value)
@@ -26,6 +29,13 @@ fn ok<T>(value: T) -> Result<T, Infallible> {
 async fn load(cache: &Cache<u64, u64>, key: u64, value: u64) -> u64 {
     let read = cache.get_or_load(&key, |_| async move { ok(value) });
     read.await.unwrap()
+}
+
+/// A loader that ends when it is told a value.
+fn when_told(
+    told: oneshot::Receiver<u64>,
+) -> impl FnOnce(LoadContext) -> Pin<Box<dyn Future<Output = Result<u64, &'static str>> + Send>> {
+    |_| Box::pin(async { told.await.map_err(|_| "not told") })
 }
 
 /// Polls a future once.
