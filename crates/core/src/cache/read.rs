@@ -289,7 +289,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Notes in the wait graph that the load around this read waits for another. An error if that one
-    /// waits for it.
+    /// waits for it, or for a permit that would not come before.
     fn wait_edge(&self, read: &Read, load: LoadId) -> Result<Option<Waiting<'_>>, ()> {
         match &read.current {
             None => Ok(None),
@@ -330,7 +330,6 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return Entered::Unshared;
         }
         let mut stripe = self.flights.lock(key);
-        let is_nested = read.current.is_some();
         let flights = stripe.get(key).into_iter().flatten();
         let loads: Vec<_> = flights.filter(|flight| flight.outcome.is_some()).collect();
         let joined = loads.iter().rev().find(|flight| self.may_join(flight, read));
@@ -339,12 +338,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             (None, Some(oldest)) if loads.len() >= MAX_LOADS_OF_A_KEY => (Some(oldest), false),
             (None, _) => (None, false),
         };
-        if let Some((flight, flying)) = wait.and_then(|flight| Some((flight, Flying::of(flight)?)))
-        {
-            if is_nested && flight.queued {
-                // The permit it waits for may be held by the load around this read.
-                return Entered::Unshared;
-            }
+        if let Some(flying) = wait.and_then(|flight| Flying::of(flight)) {
             return Entered::Wait(Flying { join, ..flying });
         }
         // Another load may have ended since the key was looked up.
@@ -383,6 +377,10 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return Some(deadline);
         }
         self.flights.remove(&mut stripe, key, load);
+        drop(stripe);
+        if let Some(permits) = &self.permits {
+            permits.release(load);
+        }
         None
     }
 

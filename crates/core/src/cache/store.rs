@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 use tracing::{debug, trace};
 
 use super::cells::{Cell, Dependency};
@@ -21,6 +20,7 @@ use super::flights::{self, Flights};
 use super::key;
 use super::loaded::Loaded;
 use super::mutation::{self, Mutation};
+use super::permits::Permits;
 use super::settings::{self, Settings};
 use super::stats::Counters;
 use crate::freshness::Demand;
@@ -62,7 +62,7 @@ pub(crate) struct Store<K, V> {
     /// The tick of the last clear.
     pub(crate) clear: Arc<Cell>,
     pub(crate) flights: Flights<K, V>,
-    pub(crate) permits: Option<Arc<Semaphore>>,
+    pub(crate) permits: Option<Arc<Permits>>,
     pub(crate) counters: Counters,
     pub(crate) events: Events<K>,
     random: Mutex<fastrand::Rng>,
@@ -81,7 +81,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             // A load of a cache that has just been made cannot be older than it.
             clear: Arc::new(Cell::new(0)),
             flights: Flights::new(seed, settings.max_loads_in_flight),
-            permits: settings.max_concurrent_loads.map(|limit| Arc::new(Semaphore::new(limit))),
+            permits: settings
+                .max_concurrent_loads
+                .map(|limit| Permits::new(limit, settings.load_timeout)),
             counters: Counters::default(),
             events: Events::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
