@@ -196,6 +196,15 @@ pub(crate) struct Domain {
     next_reclaim: std::sync::atomic::AtomicUsize,
 }
 
+impl Drop for Domain {
+    /// The caches and what they share hold each other.
+    fn drop(&mut self) {
+        let caches = std::mem::take(&mut *lock(&self.shared.caches));
+        // Not under the lock: the values that go with them are the application's.
+        drop(caches);
+    }
+}
+
 impl Domain {
     pub(crate) fn new(
         runtime: Arc<dyn Runtime>,

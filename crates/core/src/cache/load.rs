@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{debug, trace};
 
-use super::context::{Current, LoadContext};
+use super::context::{Current, LoadContext, MAX_DEPTH, PassOn};
 use super::entry::{Entry, Verdict};
 use super::error::{LoadError, LoadErrorKind};
-use super::flights::{Flight, Outcome, Stripe, Void};
+use super::flights::{Failure, Flight, Outcome, Stripe, Void};
 use super::loaded::Loaded;
 use super::permits::Turn;
 use super::read::Read;
@@ -105,7 +105,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
     {
         let turn = match self.turn().await {
             Ok(turn) => turn,
-            Err(error) => return self.fail(error),
+            Err(error) => return self.fail(error, None),
         };
         if let Some(entry) = self.begin_again() {
             return Ok(self.answer(entry));
@@ -118,7 +118,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
                 Ok(entry) => Ok(entry),
                 Err(late) => Ok(late.finish().await),
             },
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(error, Some(context)),
         }
     }
 
@@ -193,12 +193,20 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         self.outcome.send_replace(Some(Ok(entry.clone())));
     }
 
-    /// Ends the flight without a value. An entry from before stays as it was.
-    pub(crate) fn fail<T>(mut self, error: LoadError) -> Result<T, LoadError> {
+    /// Ends the flight without a value. An entry from before stays as it was. `context`: what was read.
+    pub(crate) fn fail<T>(
+        mut self,
+        error: LoadError,
+        context: Option<LoadContext>,
+    ) -> Result<T, LoadError> {
         self.withdraw();
-        // A load that ran out of time says nothing about the next one: its joiners try by themselves.
-        if error.kind() != LoadErrorKind::TimedOut {
-            self.outcome.send_replace(Some(Err(error.clone())));
+        // A load that ran out of time or was nested too deeply says nothing about the next one: its joiners
+        // try by themselves.
+        let concerns_all =
+            !matches!(error.kind(), LoadErrorKind::TimedOut | LoadErrorKind::TooDeep);
+        if let Some(context) = context.filter(|_| concerns_all) {
+            let failure = Failure { error: error.clone(), context };
+            self.outcome.send_replace(Some(Err(failure)));
         }
         Err(error)
     }
@@ -362,6 +370,10 @@ impl Running {
             .as_ref()
             .and_then(|parent| shared.waits.wait(parent.context.load(), self.load));
         let context = LoadContext::new(shared, self.load, self.tick, self.start, self.demand);
+        if context.depth() > MAX_DEPTH {
+            return (context, Err(LoadError::too_deep()));
+        }
+        let pass_on = PassOn::new(&context, self.parent.as_ref());
         store.counters.loads.add(1);
         trace!(cache = %store.settings.name, load = ?self.load, "a load begins");
         let given = context.clone();
@@ -378,8 +390,11 @@ impl Running {
                 Err(LoadError::timed_out())
             }
         };
-        if let Err(error) = &result {
-            debug!(cache = %store.settings.name, kind = ?error.kind(), "a load failed");
+        match &result {
+            Ok(_) => pass_on.disarm(),
+            Err(error) => {
+                debug!(cache = %store.settings.name, kind = ?error.kind(), "a load failed");
+            }
         }
         (context, result)
     }

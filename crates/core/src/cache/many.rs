@@ -154,7 +154,7 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
         };
         let turn = match turn {
             Ok(turn) => turn,
-            Err(error) => return Self::fail(leads, error),
+            Err(error) => return Self::fail(leads, error, None),
         };
         leads = self.begin_again(leads);
         for unshared in &unshared {
@@ -171,7 +171,7 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
         let result: Result<I, LoadError> = result;
         let found = match result {
             Ok(found) => found,
-            Err(error) => return Self::fail(leads, error),
+            Err(error) => return Self::fail(leads, error, Some(&context)),
         };
         let mut loaded: Map<K, Loaded<V>> = HashMap::with_hasher(self.answers.hasher().clone());
         loaded.extend(found.into_iter().map(|(key, found)| (key, found.into())));
@@ -233,9 +233,13 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
         }
     }
 
-    fn fail(leads: Vec<Lead<K, V>>, error: LoadError) -> Result<(), LoadError> {
+    fn fail(
+        leads: Vec<Lead<K, V>>,
+        error: LoadError,
+        context: Option<&LoadContext>,
+    ) -> Result<(), LoadError> {
         for lead in leads {
-            let _: Result<(), _> = lead.fail(error.clone());
+            let _: Result<(), _> = lead.fail(error.clone(), context.cloned());
         }
         Err(error)
     }

@@ -13,7 +13,7 @@ use super::context::{self, Current};
 use super::domain::Moment;
 use super::entry::{Entry, Verdict};
 use super::error::LoadError;
-use super::flights::{self, Flight, Outcome, Void};
+use super::flights::{self, Failure, Flight, Outcome, Void};
 use super::load::{Lead, Unshared};
 use super::mutation::{self, Mutation};
 use super::store::{CacheKey, CacheValue, Store};
@@ -106,6 +106,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         };
         if let Some(current) = read.tracked() {
             let context = current.context.clone();
+            context.note_cache(&self.clear);
             let cell = self.key_cell(key);
             let seen = cell.tick();
             if !mutation::active(Mutation::NestedKeyNotedLate) {
@@ -275,7 +276,12 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
                 self.note_entry(read, &entry);
                 Ok(Some(entry))
             }
-            Some(Err(error)) if join => Err(error),
+            Some(Err(Failure { error, context })) if join => {
+                if let Some(current) = read.tracked() {
+                    current.context.absorb(&context);
+                }
+                Err(error)
+            }
             _ if self.shared.runtime.now().since(began) >= self.patience() => {
                 Err(LoadError::timed_out())
             }
