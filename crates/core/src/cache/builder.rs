@@ -183,6 +183,7 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
             max_concurrent_loads: self.max_concurrent_loads,
             max_loads_in_flight: self.max_loads_in_flight,
             schema: key::fingerprint::<K>(&self.schema_version),
+            max_key_bytes: key::max_bytes::<K>(),
         };
         let shared = Arc::clone(&self.domain.shared);
         let store =

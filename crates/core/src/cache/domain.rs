@@ -121,7 +121,7 @@ impl Shared {
         let proof = &self.proof.0;
         let capped = demand.cap_ns != u64::MAX;
         Moment {
-            now: self.runtime.upper_now(),
+            now: if demand.is_short() { self.runtime.now() } else { self.runtime.upper_now() },
             horizon: proof.horizon.load(Ordering::Acquire),
             connected_until: if capped { proof.connected_until.load(Ordering::Acquire) } else { 0 },
         }

@@ -15,7 +15,7 @@ pub(crate) struct Entry<V> {
     pub(crate) as_of: u64,
     /// The tick noted before the load began.
     pub(crate) tick: u64,
-    /// After the as-of; kept small, for there is one in every entry.
+    /// After the start of its load; kept small, for there is one in every entry.
     pub(crate) lifetime: Lifetime,
     pub(crate) weight: u32,
     pub(crate) extras: Option<Arc<Extras>>,
@@ -24,6 +24,8 @@ pub(crate) struct Entry<V> {
 /// What most entries do without.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
+    /// When the load began, in nanoseconds. Without extras that is the as-of.
+    pub(crate) start: u64,
     pub(crate) dependencies: Box<[Dependency]>,
     /// When it was last served, in nanoseconds; for caches with a time to idle.
     pub(crate) last_access: AtomicU64,
@@ -49,8 +51,11 @@ impl<V> Entry<V> {
     /// Whether the time to live or to idle is over.
     #[inline]
     pub(crate) fn is_expired(&self, now: u64, idle_ns: u64) -> bool {
-        if self.lifetime.is_over(self.as_of, now) {
-            return true;
+        if self.lifetime != Lifetime::UNLIMITED {
+            let start = self.extras.as_deref().map_or(self.as_of, |extras| extras.start);
+            if self.lifetime.is_over(start, now) {
+                return true;
+            }
         }
         idle_ns != u64::MAX
             && self.extras.as_deref().is_some_and(|extras| {
@@ -76,6 +81,8 @@ pub(crate) struct Lifetime(u32);
 
 impl Lifetime {
     pub(crate) const UNLIMITED: Self = Self(u32::MAX);
+    /// The longest that is not unlimited.
+    pub(crate) const LONGEST: Duration = Duration::from_millis(u32::MAX as u64 - 1);
 
     pub(crate) fn new(duration: Duration) -> Self {
         let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
