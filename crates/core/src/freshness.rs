@@ -97,6 +97,13 @@ impl Demand {
         }
     }
 
+    /// Whether a clock that is some milliseconds ahead would take too much of it.
+    #[inline]
+    pub(crate) fn is_short(self) -> bool {
+        const SHORT_NS: u64 = 20_000_000;
+        self.within_ns < SHORT_NS || self.cap_ns < SHORT_NS
+    }
+
     /// The strictest of both.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {

@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::time::Timestamp;
 
 /// A boxed future that owns all it needs.
@@ -25,7 +27,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 ///   identities and jitter, not secrets.
 ///
 /// # Panics
-/// No method panics; `spawn` may when it is called outside of the runtime it spawns on.
+/// No method panics.
 ///
 /// # Example
 /// A runtime with the real clocks whose random numbers repeat:
@@ -90,8 +92,14 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 /// On Linux time is `CLOCK_BOOTTIME`, which goes on while the machine is suspended; the cheap upper bound is
 /// `CLOCK_MONOTONIC_COARSE` plus twice its resolution plus the suspended time known so far. Elsewhere both are
 /// the standard library's monotonic clock.
+///
+/// Timers and tasks are those of the tokio runtime that it was made in, from whichever thread it is used; made
+/// outside of any, they are those of the runtime that it is used in. Where there is none either, it says so in
+/// the log: sleeps do not end, and tasks are not run. The tokio runtime must have its timers enabled.
 #[derive(Debug)]
 pub struct TokioRuntime {
+    /// The tokio runtime that this was made in.
+    handle: Option<Handle>,
     /// What to add to the coarse clock: twice its resolution and the suspended time known so far, in
     /// nanoseconds.
     coarse_offset_ns: AtomicU64,
@@ -107,9 +115,18 @@ impl TokioRuntime {
     /// Like [`new`](Self::new); with `strict_suspend` every hit reads a clock that counts suspended time,
     /// which costs about 20 ns more.
     pub fn with_strict_suspend(strict_suspend: bool) -> Self {
-        let runtime = Self { coarse_offset_ns: AtomicU64::new(0), strict_suspend };
+        let handle = Handle::try_current().ok();
+        let runtime = Self { handle, coarse_offset_ns: AtomicU64::new(0), strict_suspend };
         runtime.resynchronize();
         runtime
+    }
+
+    fn handle(&self) -> Option<Handle> {
+        let handle = self.handle.clone().or_else(|| Handle::try_current().ok());
+        if handle.is_none() {
+            tracing::error!("no tokio runtime: made and used outside of any");
+        }
+        handle
     }
 }
 
@@ -148,14 +165,20 @@ impl Runtime for TokioRuntime {
 
     fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<()> {
         let wait = deadline.since(self.now());
+        let Some(handle) = self.handle() else {
+            return Box::pin(std::future::pending());
+        };
+        let _entered = handle.enter();
         #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
         let sleep = tokio::time::sleep(wait);
         Box::pin(sleep)
     }
 
     fn spawn(&self, _name: &'static str, task: BoxFuture<()>) {
-        #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
-        tokio::spawn(task);
+        if let Some(handle) = self.handle() {
+            #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
+            handle.spawn(task);
+        }
     }
 
     fn random_seed(&self) -> u64 {
@@ -224,6 +247,7 @@ mod os {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "these are tests")]
 mod tests {
     use super::*;
 
@@ -243,6 +267,40 @@ mod tests {
     fn seeds_differ() {
         let runtime = TokioRuntime::new();
         assert_ne!(runtime.random_seed(), runtime.random_seed());
+    }
+
+    #[test]
+    fn outside_of_tokio_nothing_panics() {
+        let runtime = TokioRuntime::new();
+        let mut sleep = runtime.sleep_until(runtime.now());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(sleep.as_mut().poll(&mut context).is_pending());
+        runtime.spawn("nothing", Box::pin(async {}));
+    }
+
+    #[test]
+    fn it_can_be_used_outside_of_the_runtime_it_was_made_in() {
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        let runtime = {
+            let _entered = tokio.enter();
+            TokioRuntime::new()
+        };
+        let (tell, told) = std::sync::mpsc::channel();
+        let deadline = runtime.now().after(Duration::from_millis(1));
+        let sleep = runtime.sleep_until(deadline);
+        runtime.spawn(
+            "sleeper",
+            Box::pin(async move {
+                sleep.await;
+                tell.send(()).unwrap();
+            }),
+        );
+        told.recv().unwrap();
+        assert!(runtime.now() >= deadline);
     }
 
     #[tokio::test]

@@ -151,8 +151,12 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
         self
     }
 
-    /// At most this many loads run at the same time; the others wait. Loads inside of a load of any cache
-    /// run under that one's permit.
+    /// At most this many loads run at the same time; the others wait for their turn, at most for the load
+    /// time-out.
+    ///
+    /// A load inside of a load, of any cache of the node, runs under the permit of that one if it has any. If
+    /// it has none, it waits for its own, except where a load with a permit waits for it: then it runs beyond
+    /// the limit, for neither could go on otherwise.
     pub fn max_concurrent_loads(mut self, loads: usize) -> Self {
         self.max_concurrent_loads = Some(loads);
         self
@@ -199,6 +203,7 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
             max_concurrent_loads: self.max_concurrent_loads,
             max_loads_in_flight: self.max_loads_in_flight,
             schema: key::fingerprint::<K>(&self.schema_version),
+            max_key_bytes: key::max_bytes::<K>(),
         };
         let shared = Arc::clone(&self.domain.shared);
         let store =

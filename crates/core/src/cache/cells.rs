@@ -101,10 +101,7 @@ impl CellTable {
     ) -> Self {
         let hasher = FixedState::with_seed(seed);
         let shard = || {
-            Mutex::new(Shard {
-                cells: HashMap::with_hasher(hasher.clone()),
-                sweep_at: MIN_SWEEP.min(max_per_shard),
-            })
+            Mutex::new(Shard { cells: HashMap::with_hasher(hasher.clone()), sweep_at: MIN_SWEEP })
         };
         Self {
             shards: (0..shards).map(|_| shard()).collect(),
@@ -168,13 +165,14 @@ impl CellTable {
         if let Some(cell) = shard.cells.get(&id) {
             return Arc::clone(cell);
         }
-        if shard.cells.len() >= shard.sweep_at {
-            shard.free_unheld();
-            shard.sweep_at = (shard.cells.len() * 2).max(MIN_SWEEP).min(self.max_per_shard);
-        }
         let shared = self.shared_cell(id);
+        // Not a search for free cells at each new tag: the regular sweep makes room again.
         if shard.cells.len() >= self.max_per_shard {
             return Arc::clone(shared);
+        }
+        if shard.cells.len() >= shard.sweep_at {
+            shard.free_unheld();
+            shard.sweep_at = (shard.cells.len() * 2).max(MIN_SWEEP);
         }
         let cell = Arc::new(Cell::new(shared.tick()));
         shard.cells.insert(id, Arc::clone(&cell));

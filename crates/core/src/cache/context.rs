@@ -24,6 +24,9 @@ use crate::shim::lock;
 use crate::shim::sync::Mutex;
 use crate::time::Timestamp;
 
+/// Loads inside of loads deeper than this fail.
+pub(crate) const MAX_DEPTH: usize = 32;
+
 /// A value built from more than this many cells is not stored.
 const MAX_DEPENDENCIES: usize = 16 * 1024;
 
@@ -79,6 +82,8 @@ struct Inner {
     demand: Demand,
     /// The load around this one, which may be of another node.
     parent: Option<Current>,
+    /// How many loads are around this one.
+    depth: usize,
     collected: Mutex<Collected>,
 }
 
@@ -105,6 +110,7 @@ impl LoadContext {
         start: Timestamp,
         demand: Demand,
     ) -> Self {
+        let parent = innermost();
         let collected = Collected {
             as_of: start.as_nanos(),
             dependencies: Vec::new(),
@@ -116,7 +122,8 @@ impl LoadContext {
                 load,
                 tick,
                 demand,
-                parent: innermost(),
+                depth: parent.as_ref().map_or(0, |parent| parent.context.inner.depth + 1),
+                parent,
                 collected: Mutex::new(collected),
             }),
         }
@@ -140,6 +147,10 @@ impl LoadContext {
         self.inner.load
     }
 
+    pub(crate) fn depth(&self) -> usize {
+        self.inner.depth
+    }
+
     /// What a nested read demands: the strictest of the enclosing loads.
     pub(crate) fn demand(&self) -> Demand {
         self.inner.demand
@@ -150,10 +161,11 @@ impl LoadContext {
         lock(&self.inner.collected).add(Dependency { cell, seen });
     }
 
-    /// Notes that a cache was read, whatever was found.
-    pub(crate) fn note_clear(&self, clear: &Arc<Cell>) {
-        let seen = self.inner.tick;
-        lock(&self.inner.collected).add(Dependency { cell: Arc::clone(clear), seen });
+    /// Notes that a cache was read: what it holds and what it does not hold may both end with a clear.
+    pub(crate) fn note_cache(&self, clear: &Arc<Cell>) {
+        // Not what the cell says now: a clear that has taken its tick may be about to remove what it clears.
+        let dependency = Dependency { cell: Arc::clone(clear), seen: self.inner.tick };
+        lock(&self.inner.collected).add(dependency);
     }
 
     /// Notes what was found there. `clear` is the cell of the cache it comes from.
@@ -168,6 +180,16 @@ impl LoadContext {
                 let Dependency { cell, seen: inner } = dependency.clone();
                 collected.add(Dependency { cell, seen: seen(inner) });
             }
+        }
+    }
+
+    /// Makes this load depend on all that another has read.
+    pub(crate) fn absorb(&self, other: &Self) {
+        let (as_of, dependencies) = other.collected();
+        let mut collected = lock(&self.inner.collected);
+        collected.as_of = collected.as_of.min(as_of);
+        for dependency in dependencies {
+            collected.add(dependency);
         }
     }
 
@@ -267,6 +289,33 @@ impl Drop for Entered {
         INSIDE.with(|inside| inside.set(self.before.is_some()));
         let ended = CURRENT.with(|place| place.replace(self.before.take()));
         drop(ended);
+    }
+}
+
+/// Passes on what a load or fill has read to the load around it, when it ends without an entry that could be
+/// noted there: that it failed was computed from something too.
+pub(crate) struct PassOn {
+    from: LoadContext,
+    to: Option<LoadContext>,
+}
+
+impl PassOn {
+    pub(crate) fn new(from: &LoadContext, to: Option<&Current>) -> Self {
+        let to = to.filter(|current| current.tracked).map(|current| current.context.clone());
+        Self { from: from.clone(), to }
+    }
+
+    /// The entry is noted instead.
+    pub(crate) fn disarm(mut self) {
+        self.to = None;
+    }
+}
+
+impl Drop for PassOn {
+    fn drop(&mut self) {
+        if let Some(to) = &self.to {
+            to.absorb(&self.from);
+        }
     }
 }
 

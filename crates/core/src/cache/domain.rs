@@ -133,7 +133,7 @@ impl Shared {
         let proof = &self.proof.0;
         let capped = demand.cap_ns != u64::MAX;
         Moment {
-            now: self.runtime.upper_now(),
+            now: if demand.is_short() { self.runtime.now() } else { self.runtime.upper_now() },
             horizon: proof.horizon.load(Ordering::Acquire),
             connected_until: if capped { proof.connected_until.load(Ordering::Acquire) } else { 0 },
         }
@@ -208,10 +208,11 @@ pub(crate) struct Domain {
     next_reclaim: std::sync::atomic::AtomicUsize,
 }
 
-/// The caches and what they share hold each other; the end of the node parts them.
 impl Drop for Domain {
+    /// The caches and what they share hold each other.
     fn drop(&mut self) {
         let caches = std::mem::take(&mut *lock(&self.shared.caches));
+        // Not under the lock: the values that go with them are the application's.
         drop(caches);
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Entry<V> {
     pub(crate) as_of: u64,
     /// The tick noted before the load began.
     pub(crate) tick: u64,
-    /// After the as-of; kept small, for there is one in every entry.
+    /// After the start of its load; kept small, for there is one in every entry.
     pub(crate) lifetime: Lifetime,
     pub(crate) weight: u32,
     pub(crate) extras: Option<Arc<Extras>>,
@@ -24,6 +24,8 @@ pub(crate) struct Entry<V> {
 /// What most entries do without.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
+    /// When the load began, in nanoseconds. Without extras that is the as-of.
+    pub(crate) start: u64,
     pub(crate) dependencies: Box<[Dependency]>,
     /// When it was last served, in nanoseconds; for caches with a time to idle.
     pub(crate) last_access: AtomicU64,
@@ -49,8 +51,11 @@ impl<V> Entry<V> {
     /// Whether the time to live or to idle is over.
     #[inline]
     pub(crate) fn is_expired(&self, now: u64, idle_ns: u64) -> bool {
-        if self.lifetime.is_over(self.as_of, now) {
-            return true;
+        if self.lifetime != Lifetime::UNLIMITED {
+            let start = self.extras.as_deref().map_or(self.as_of, |extras| extras.start);
+            if self.lifetime.is_over(start, now) {
+                return true;
+            }
         }
         idle_ns != u64::MAX
             && self.extras.as_deref().is_some_and(|extras| {
@@ -70,29 +75,22 @@ impl<V> Entry<V> {
     }
 }
 
-/// A time in whole milliseconds, rounded down, but at least one; from 24 days on in whole seconds.
+/// A time in whole milliseconds, rounded down, but at least one; 49 days stand for anything longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime(u32);
 
 impl Lifetime {
     pub(crate) const UNLIMITED: Self = Self(u32::MAX);
-
-    /// The longest that can be told from unlimited: 68 years.
-    pub(crate) const LONGEST: Duration = Duration::from_secs(Self::SECONDS as u64 - 2);
-    /// Set where the other bits count seconds; milliseconds otherwise, which reach for 24 days.
-    const SECONDS: u32 = 1 << 31;
+    /// The longest that is not unlimited.
+    pub(crate) const LONGEST: Duration = Duration::from_millis(u32::MAX as u64 - 1);
 
     pub(crate) fn new(duration: Duration) -> Self {
-        match u32::try_from(duration.as_millis()) {
-            Ok(millis) if millis < Self::SECONDS => Self(millis.max(1)),
-            _ => Self(Self::SECONDS | duration.min(Self::LONGEST).as_secs() as u32),
-        }
+        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        Self(millis.clamp(1, u32::MAX - 1))
     }
 
     fn is_over(self, from_ns: u64, now_ns: u64) -> bool {
-        let count = u64::from(self.0 & !Self::SECONDS);
-        let unit_ns = if self.0 & Self::SECONDS == 0 { 1_000_000 } else { 1_000_000_000 };
-        self != Self::UNLIMITED && now_ns.saturating_sub(from_ns) >= count * unit_ns
+        self != Self::UNLIMITED && now_ns.saturating_sub(from_ns) >= u64::from(self.0) * 1_000_000
     }
 }
 

@@ -20,6 +20,9 @@ pub enum LoadErrorKind {
     Failed,
     /// The load, or the wait for another one's, took longer than the cache's load time-out.
     TimedOut,
+    /// It was a load inside of a load, more than 32 deep: rows that refer to each other in a circle, say. The
+    /// loads around it fail too, as far as their loaders pass it on.
+    TooDeep,
     /// The source has nothing under this key, and the call has no way to say so in its value.
     Absent,
 }
@@ -31,6 +34,10 @@ impl LoadError {
 
     pub(crate) fn timed_out() -> Self {
         Self { kind: LoadErrorKind::TimedOut, source: None }
+    }
+
+    pub(crate) fn too_deep() -> Self {
+        Self { kind: LoadErrorKind::TooDeep, source: None }
     }
 
     pub(crate) fn absent() -> Self {
@@ -54,6 +61,7 @@ impl fmt::Display for LoadError {
             (LoadErrorKind::Failed, Some(source)) => write!(f, "the loader failed: {source}"),
             (LoadErrorKind::Failed, None) => f.write_str("the loader failed"),
             (LoadErrorKind::TimedOut, _) => f.write_str("the load timed out"),
+            (LoadErrorKind::TooDeep, _) => f.write_str("loads are nested too deeply"),
             (LoadErrorKind::Absent, _) => f.write_str("the source has nothing under this key"),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::context::LoadContext;
+use super::context::{self, LoadContext, PassOn};
 use super::flights::{Flight, Void};
 use super::loaded::Loaded;
 use super::store::{CacheKey, CacheValue, Store};
@@ -67,7 +67,10 @@ impl<K: CacheKey, V: CacheValue> Fill<K, V> {
         // Where too many are in flight it will not be found again, and so not be stored.
         store.flights.add(&mut stripe, &key, flight);
         drop(stripe);
-        let demand = store.settings.demand;
+        let mut demand = store.settings.demand;
+        if let Some(current) = context::current(shared).filter(|current| current.tracked) {
+            demand = demand.and(current.context.demand());
+        }
         Self {
             context: LoadContext::new(shared, load, tick, start, demand),
             store: Arc::clone(store),
@@ -84,11 +87,17 @@ impl<K: CacheKey, V: CacheValue> Fill<K, V> {
         self.context.tag(tag);
     }
 
-    /// Runs a future whose reads of caches become dependencies of the value, as in a loader.
+    /// Runs a future whose reads of caches become dependencies of the value, as in a loader. Inside of a loader
+    /// they become dependencies of what that one loads too.
     ///
     /// # Cancel safety
     /// That of `future`.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        let shared = &self.store.shared;
+        let outer = context::current(shared);
+        let _waiting =
+            outer.as_ref().and_then(|outer| shared.waits.wait(outer.context.load(), self.load));
+        let _pass_on = PassOn::new(&self.context, outer.as_ref());
         self.context.scope(future).await
     }
 

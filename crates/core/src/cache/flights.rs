@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use foldhash::quality::FixedState;
 use tokio::sync::watch;
 
+use super::context::LoadContext;
 use super::entry::Entry;
 use super::error::LoadError;
 use super::mutation::{self, Mutation};
@@ -21,7 +22,15 @@ use crate::time::Timestamp;
 const STRIPES: usize = if cfg!(feature = "model") { 1 } else { 64 };
 
 /// What a load ended with; nothing while it runs.
-pub(crate) type Outcome<V> = Option<Result<Entry<V>, LoadError>>;
+pub(crate) type Outcome<V> = Option<Result<Entry<V>, Failure>>;
+
+/// The error of a load, for all who joined it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: LoadError,
+    /// What was read on the way.
+    pub(crate) context: LoadContext,
+}
 
 /// Why a flight will not be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -119,7 +119,8 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// # Errors
     /// The loader's error, for all who waited for it; it is not cached. Also when the load takes longer than
     /// the cache's load time-out, and when the source has nothing under the key: use
-    /// [`get_or_load_optional`](Self::get_or_load_optional) for keys that need not exist.
+    /// [`get_or_load_optional`](Self::get_or_load_optional) for keys that need not exist. And when it is a load
+    /// inside of loads that are nested more than 32 deep.
     ///
     /// # Cancel safety
     /// Cancel safe: a cancelled load is not stored, and leaves the key to the next reader.

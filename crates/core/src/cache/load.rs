@@ -4,14 +4,15 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tracing::{debug, trace};
 
-use super::context::{Current, LoadContext};
+use super::context::{Current, LoadContext, MAX_DEPTH, PassOn};
 use super::entry::{Entry, Verdict};
 use super::error::{LoadError, LoadErrorKind};
-use super::flights::{Flight, Outcome, Stripe, Void};
+use super::flights::{Failure, Flight, Outcome, Stripe, Void};
 use super::loaded::Loaded;
+use super::permits::Turn;
 use super::read::Read;
 use super::settle::{Late, Settled};
 use super::store::{CacheKey, CacheValue, Store};
@@ -56,7 +57,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             tick,
             start,
             void: Void::No,
-            queued: read.current.is_none() && store.permits.is_some(),
+            queued: store.permits.is_some(),
             deadline: start.after(store.settings.load_timeout),
             outcome: Some(receiver),
         };
@@ -79,6 +80,11 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         &self.key
     }
 
+    /// Waits for the turn to load.
+    pub(crate) async fn turn(&self) -> Result<Option<Turn>, LoadError> {
+        self.store.turn(self.load, &self.read).await
+    }
+
     pub(crate) fn running(&self) -> Running {
         Running {
             load: self.load,
@@ -97,49 +103,32 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let permit = match self.permit().await {
-            Ok(permit) => permit,
-            Err(error) => return self.fail(error),
+        let turn = match self.turn().await {
+            Ok(turn) => turn,
+            Err(error) => return self.fail(error, None),
         };
-        if permit.is_some()
-            && let Some(entry) = self.begin_again()
-        {
+        if let Some(entry) = self.begin_again() {
             return Ok(self.answer(entry));
         }
         let store = Arc::clone(&self.store);
         let (context, result) = self.running().run(&store, loader).await;
-        drop(permit);
+        drop(turn);
         match result {
             Ok(loaded) => match self.succeed(loaded, &context) {
                 Ok(entry) => Ok(entry),
                 Err(late) => Ok(late.finish().await),
             },
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(error, Some(context)),
         }
-    }
-
-    /// Waits for the turn to load, where the cache limits that. A nested load runs under the permit of the
-    /// load around it.
-    pub(crate) async fn permit(&mut self) -> Result<Option<OwnedSemaphorePermit>, LoadError> {
-        let Some(permits) = self.store.permits.clone().filter(|_| self.read.current.is_none())
-        else {
-            return Ok(None);
-        };
-        let deadline = self.start.after(self.store.settings.load_timeout);
-        let permit = tokio::select! {
-            biased;
-            permit = permits.acquire_owned() => permit.ok(),
-            () = self.store.shared.runtime.sleep_until(deadline) => {
-                return Err(LoadError::timed_out());
-            }
-        };
-        Ok(permit)
     }
 
     /// Notes that the load begins only now, as the newest of its key: what was invalidated while it waited
     /// does not concern it. Returns what another one has stored meanwhile, if that is an answer.
     pub(crate) fn begin_again(&mut self) -> Option<Entry<V>> {
         let store = Arc::clone(&self.store);
+        if store.permits.is_none() {
+            return None;
+        }
         let mut stripe = store.flights.lock(&self.key);
         let found = store.find(&self.key, &self.read.moment, self.read.demand);
         if let Some((entry, Verdict::Serve)) = found {
@@ -204,12 +193,20 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         self.outcome.send_replace(Some(Ok(entry.clone())));
     }
 
-    /// Ends the flight without a value. An entry from before stays as it was.
-    pub(crate) fn fail<T>(mut self, error: LoadError) -> Result<T, LoadError> {
+    /// Ends the flight without a value. An entry from before stays as it was. `context`: what was read.
+    pub(crate) fn fail<T>(
+        mut self,
+        error: LoadError,
+        context: Option<LoadContext>,
+    ) -> Result<T, LoadError> {
         self.withdraw();
-        // A load that ran out of time says nothing about the next one: its joiners try by themselves.
-        if error.kind() != LoadErrorKind::TimedOut {
-            self.outcome.send_replace(Some(Err(error.clone())));
+        // A load that ran out of time or was nested too deeply says nothing about the next one: its joiners
+        // try by themselves.
+        let concerns_all =
+            !matches!(error.kind(), LoadErrorKind::TimedOut | LoadErrorKind::TooDeep);
+        if let Some(context) = context.filter(|_| concerns_all) {
+            let failure = Failure { error: error.clone(), context };
+            self.outcome.send_replace(Some(Err(failure)));
         }
         Err(error)
     }
@@ -233,13 +230,15 @@ impl<K: CacheKey, V: CacheValue> Drop for Lead<K, V> {
 /// A load that nobody joins and that is not stored.
 pub(crate) struct Unshared<K: CacheKey, V: CacheValue> {
     store: Arc<Store<K, V>>,
+    load: LoadId,
     key: K,
     read: Read,
 }
 
 impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
     pub(crate) fn new(store: &Arc<Store<K, V>>, key: &K, read: &Read) -> Self {
-        Self { store: Arc::clone(store), key: key.clone(), read: read.clone() }
+        let load = store.shared.waits.next_load();
+        Self { store: Arc::clone(store), load, key: key.clone(), read: read.clone() }
     }
 
     pub(crate) async fn run<F, Fut, L, E>(self, loader: F) -> Result<Entry<V>, LoadError>
@@ -249,10 +248,12 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
+        let turn = self.turn().await?;
         self.begin();
         let running = self.running();
         let begun = running.begun();
         let (context, result) = running.run(&self.store, loader).await;
+        drop(turn);
         match self.succeed(result?, begun, &context) {
             Ok(entry) => Ok(entry),
             Err(late) => Ok(late.finish().await),
@@ -270,7 +271,13 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
     }
 
     pub(crate) fn running(&self) -> Running {
-        Running::now(&self.store, self.read.demand, self.read.current.clone())
+        let Self { store, load, read, .. } = self;
+        Running::now(store, *load, read.demand, read.current.clone())
+    }
+
+    /// Waits for the turn to load.
+    pub(crate) async fn turn(&self) -> Result<Option<Turn>, LoadError> {
+        self.store.turn(self.load, &self.read).await
     }
 
     /// Hands a result out without storing it. An error: a newer load is to be waited for first.
@@ -280,7 +287,7 @@ impl<K: CacheKey, V: CacheValue> Unshared<K, V> {
         begun: Begun,
         context: &LoadContext,
     ) -> Result<Entry<V>, Box<Late<K, V>>> {
-        let Self { store, key, read } = self;
+        let Self { store, key, read, .. } = self;
         let Begun { load, tick, start } = begun;
         let own = store.entry(&key, loaded, tick, start, context);
         match store.settle_load(&key, load, start, &own, &read, true) {
@@ -303,6 +310,16 @@ pub(crate) struct Begun {
     start: Timestamp,
 }
 
+impl<K: CacheKey, V: CacheValue> Store<K, V> {
+    /// Waits for the turn of a load, where the cache limits them.
+    async fn turn(&self, load: LoadId, read: &Read) -> Result<Option<Turn>, LoadError> {
+        match &self.permits {
+            None => Ok(None),
+            Some(permits) => permits.turn(&self.shared, load, read.current.as_ref()).await,
+        }
+    }
+}
+
 /// A loader at work.
 pub(crate) struct Running {
     pub(crate) load: LoadId,
@@ -316,16 +333,11 @@ impl Running {
     /// A load that begins now.
     pub(crate) fn now<K: CacheKey, V: CacheValue>(
         store: &Store<K, V>,
+        load: LoadId,
         demand: Demand,
         parent: Option<Current>,
     ) -> Self {
-        Self {
-            load: store.shared.waits.next_load(),
-            start: store.shared.runtime.now(),
-            tick: store.shared.tick(),
-            demand,
-            parent,
-        }
+        Self { load, start: store.shared.runtime.now(), tick: store.shared.tick(), demand, parent }
     }
 
     pub(crate) fn begun(&self) -> Begun {
@@ -358,6 +370,10 @@ impl Running {
             .as_ref()
             .and_then(|parent| shared.waits.wait(parent.context.load(), self.load));
         let context = LoadContext::new(shared, self.load, self.tick, self.start, self.demand);
+        if context.depth() > MAX_DEPTH {
+            return (context, Err(LoadError::too_deep()));
+        }
+        let pass_on = PassOn::new(&context, self.parent.as_ref());
         store.counters.loads.add(1);
         trace!(cache = %store.settings.name, load = ?self.load, "a load begins");
         let given = context.clone();
@@ -374,8 +390,11 @@ impl Running {
                 Err(LoadError::timed_out())
             }
         };
-        if let Err(error) = &result {
-            debug!(cache = %store.settings.name, kind = ?error.kind(), "a load failed");
+        match &result {
+            Ok(_) => pass_on.disarm(),
+            Err(error) => {
+                debug!(cache = %store.settings.name, kind = ?error.kind(), "a load failed");
+            }
         }
         (context, result)
     }

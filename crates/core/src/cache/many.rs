@@ -146,36 +146,32 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        if leads.is_empty() && unshared.is_empty() {
-            return Ok(());
-        }
-        let permit = match leads.first_mut() {
-            Some(first) => first.permit().await,
-            None => Ok(None),
+        // One for all.
+        let turn = match (leads.first(), unshared.first()) {
+            (Some(first), _) => first.turn().await,
+            (None, Some(first)) => first.turn().await,
+            (None, None) => Ok(None),
         };
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(error) => return Self::fail(leads, error),
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => return Self::fail(leads, error, None),
         };
-        if permit.is_some() {
-            leads = self.begin_again(leads);
-        }
-        if leads.is_empty() && unshared.is_empty() {
-            return Ok(());
-        }
+        leads = self.begin_again(leads);
         for unshared in &unshared {
             unshared.begin();
         }
-        let running = Self::running(self.store, &leads, &unshared);
+        let Some(running) = Self::running(&leads, &unshared) else {
+            return Ok(());
+        };
         let keys = leads.iter().map(Lead::key);
         let keys: Vec<K> = keys.chain(unshared.iter().map(Unshared::key)).cloned().collect();
         let begun = running.begun();
         let (context, result) = running.run(self.store, |context| loader(keys, context)).await;
-        drop(permit);
+        drop(turn);
         let result: Result<I, LoadError> = result;
         let found = match result {
             Ok(found) => found,
-            Err(error) => return Self::fail(leads, error),
+            Err(error) => return Self::fail(leads, error, Some(&context)),
         };
         let mut loaded: Map<K, Loaded<V>> = HashMap::with_hasher(self.answers.hasher().clone());
         loaded.extend(found.into_iter().map(|(key, found)| (key, found.into())));
@@ -229,18 +225,21 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
     }
 
     /// One load for all, as old as the oldest of them.
-    fn running(store: &Store<K, V>, leads: &[Lead<K, V>], unshared: &[Unshared<K, V>]) -> Running {
+    fn running(leads: &[Lead<K, V>], unshared: &[Unshared<K, V>]) -> Option<Running> {
         let mut all = leads.iter().map(Lead::running);
         match (all.next(), unshared.first()) {
-            (Some(first), _) => all.fold(first, |all, next| all.older_of(&next)),
-            (None, Some(first)) => first.running(),
-            (None, None) => Running::now(store, store.settings.demand, None),
+            (Some(first), _) => Some(all.fold(first, |all, next| all.older_of(&next))),
+            (None, first) => first.map(Unshared::running),
         }
     }
 
-    fn fail(leads: Vec<Lead<K, V>>, error: LoadError) -> Result<(), LoadError> {
+    fn fail(
+        leads: Vec<Lead<K, V>>,
+        error: LoadError,
+        context: Option<&LoadContext>,
+    ) -> Result<(), LoadError> {
         for lead in leads {
-            let _: Result<(), _> = lead.fail(error.clone());
+            let _: Result<(), _> = lead.fail(error.clone(), context.cloned());
         }
         Err(error)
     }

@@ -17,6 +17,7 @@ mod load;
 mod loaded;
 mod many;
 mod mutation;
+mod permits;
 mod read;
 mod settings;
 mod settle;

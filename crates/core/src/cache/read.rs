@@ -13,7 +13,7 @@ use super::context::{self, Current};
 use super::domain::Moment;
 use super::entry::{Entry, Verdict};
 use super::error::LoadError;
-use super::flights::{self, Flight, Outcome, Void};
+use super::flights::{self, Failure, Flight, Outcome, Void};
 use super::load::{Lead, Unshared};
 use super::mutation::{self, Mutation};
 use super::store::{CacheKey, CacheValue, Store};
@@ -106,13 +106,12 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         };
         if let Some(current) = read.tracked() {
             let context = current.context.clone();
+            context.note_cache(&self.clear);
             let cell = self.key_cell(key);
             let seen = cell.tick();
             if !mutation::active(Mutation::NestedKeyNotedLate) {
                 context.note_key(Arc::clone(&cell), seen);
             }
-            // A miss depends on the whole cache too: its clear says that something may be there now.
-            context.note_clear(&self.clear);
             read.key_cell = Some(cell);
             if !mutation::active(Mutation::NestedIgnoresOuterWithin) {
                 read.demand = read.demand.and(context.demand());
@@ -276,7 +275,12 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
                 self.note_entry(read, &entry);
                 Ok(Some(entry))
             }
-            Some(Err(error)) if join => Err(error),
+            Some(Err(Failure { error, context })) if join => {
+                if let Some(current) = read.tracked() {
+                    current.context.absorb(&context);
+                }
+                Err(error)
+            }
             _ if self.shared.runtime.now().since(began) >= self.patience() => {
                 Err(LoadError::timed_out())
             }
@@ -290,7 +294,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Notes in the wait graph that the load around this read waits for another. An error if that one
-    /// waits for it.
+    /// waits for it, or for a permit that would not come before.
     fn wait_edge(&self, read: &Read, load: LoadId) -> Result<Option<Waiting<'_>>, ()> {
         match &read.current {
             None => Ok(None),
@@ -331,7 +335,6 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return Entered::Unshared;
         }
         let mut stripe = self.flights.lock(key);
-        let is_nested = read.current.is_some();
         let flights = stripe.get(key).into_iter().flatten();
         let loads: Vec<_> = flights.filter(|flight| flight.outcome.is_some()).collect();
         let joined = loads.iter().rev().find(|flight| self.may_join(flight, read));
@@ -340,12 +343,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             (None, Some(oldest)) if loads.len() >= MAX_LOADS_OF_A_KEY => (Some(oldest), false),
             (None, _) => (None, false),
         };
-        if let Some((flight, flying)) = wait.and_then(|flight| Some((flight, Flying::of(flight)?)))
-        {
-            if is_nested && flight.queued {
-                // The permit it waits for may be held by the load around this read.
-                return Entered::Unshared;
-            }
+        if let Some(flying) = wait.and_then(|flight| Flying::of(flight)) {
             return Entered::Wait(Flying { join, ..flying });
         }
         // Another load may have ended since the key was looked up.
@@ -384,6 +382,10 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return Some(deadline);
         }
         self.flights.remove(&mut stripe, key, load);
+        drop(stripe);
+        if let Some(permits) = &self.permits {
+            permits.release(load);
+        }
         None
     }
 

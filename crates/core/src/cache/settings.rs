@@ -26,6 +26,8 @@ pub(crate) struct Settings<K, V> {
     pub(crate) max_concurrent_loads: Option<usize>,
     pub(crate) max_loads_in_flight: usize,
     pub(crate) schema: u64,
+    /// Longer keys are not named on the wire.
+    pub(crate) max_key_bytes: usize,
 }
 
 impl<K, V> Settings<K, V> {
@@ -47,15 +49,7 @@ impl<K, V> Settings<K, V> {
     ) -> Option<Duration> {
         let of_absent = self.absent_time_to_live.filter(|_| is_absent);
         let whole = own.or(of_absent).or(self.time_to_live)?;
-        // Beyond what an entry can express anyway; a longer one would overflow.
-        let whole = whole.min(Lifetime::LONGEST);
-        Some(whole.mul_f64(1.0 - self.jitter * random))
+        // What is longer than an entry can live would overflow.
+        Some(whole.min(Lifetime::LONGEST).mul_f64(1.0 - self.jitter * random))
     }
-}
-
-/// The lifetime of an entry counted from its as-of, which is `older` before the start of its load.
-pub(crate) fn lifetime(time_to_live: Option<Duration>, older: Duration) -> Lifetime {
-    time_to_live.map_or(Lifetime::UNLIMITED, |time_to_live| {
-        Lifetime::new(time_to_live.saturating_add(older))
-    })
 }

@@ -2,26 +2,27 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
-use tracing::{debug, trace};
+use tracing::{debug, error, trace};
 
 use super::cells::{Cell, Dependency};
 use super::context::LoadContext;
 use super::domain::{AnyCache, Applied, Moment, Origin, Shared};
 use super::engine::{self, Engine};
-use super::entry::{Entry, Extras, Verdict};
+use super::entry::{Entry, Extras, Lifetime, Verdict};
 use super::events::{Cause, Events};
 use super::flights::{self, Flights};
 use super::key;
 use super::loaded::Loaded;
 use super::mutation::{self, Mutation};
-use super::settings::{self, Settings};
+use super::permits::Permits;
+use super::settings::Settings;
 use super::stats::Counters;
 use crate::freshness::Demand;
 use crate::receipt::Receipt;
@@ -62,7 +63,7 @@ pub(crate) struct Store<K, V> {
     /// The tick of the last clear.
     pub(crate) clear: Arc<Cell>,
     pub(crate) flights: Flights<K, V>,
-    pub(crate) permits: Option<Arc<Semaphore>>,
+    pub(crate) permits: Option<Arc<Permits>>,
     pub(crate) counters: Counters,
     pub(crate) events: Events<K>,
     random: Mutex<fastrand::Rng>,
@@ -81,7 +82,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             // A load of a cache that has just been made cannot be older than it.
             clear: Arc::new(Cell::new(0)),
             flights: Flights::new(seed, settings.max_loads_in_flight),
-            permits: settings.max_concurrent_loads.map(|limit| Arc::new(Semaphore::new(limit))),
+            permits: settings
+                .max_concurrent_loads
+                .map(|limit| Permits::new(limit, settings.load_timeout)),
             counters: Counters::default(),
             events: Events::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -139,7 +142,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             Verdict::Serve if self.settings.idle_ns != u64::MAX => {
                 entry.touch(moment.now.as_nanos());
             }
-            Verdict::Dead | Verdict::Expired => self.reclaim_one(key),
+            Verdict::Dead | Verdict::Expired => self.reclaim_one(key, moment.now.as_nanos()),
             Verdict::Serve | Verdict::Unproven => {}
         }
         verdict
@@ -167,18 +170,18 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     #[cold]
-    fn reclaim_one<Q>(&self, key: &Q)
+    fn reclaim_one<Q>(&self, key: &Q, now: u64)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let now = self.shared.runtime.now().as_nanos();
-        let gone = |entry: &Entry<V>| {
-            !self.is_alive(entry) || entry.is_expired(now, self.settings.idle_ns)
-        };
-        if let Some((key, entry)) = self.engine.remove_if(key, gone) {
+        if let Some((key, entry)) = self.engine.remove_if(key, |entry| self.is_gone(entry, now)) {
             self.events.removed(&key, self.cause_of_death(&entry));
         }
+    }
+
+    fn is_gone(&self, entry: &Entry<V>, now: u64) -> bool {
+        !self.is_alive(entry) || entry.is_expired(now, self.settings.idle_ns)
     }
 
     fn cause_of_death(&self, entry: &Entry<V>) -> Cause {
@@ -202,29 +205,32 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let random = if settings.jitter > 0.0 { lock(&self.random).f64() } else { 0.0 };
         let time_to_live =
             settings.time_to_live(loaded.time_to_live, loaded.value.is_none(), random);
-        let older = start.since(Timestamp::from_nanos(as_of));
-        let needs_extras =
-            !dependencies.is_empty() || loaded.pinned || settings.idle_ns != u64::MAX;
+        let start = start.as_nanos();
+        let needs_extras = !dependencies.is_empty()
+            || loaded.pinned
+            || settings.idle_ns != u64::MAX
+            || as_of != start;
         Entry {
             weight: settings.weight(key, loaded.value.as_ref()),
             value: loaded.value,
             as_of,
             tick,
-            lifetime: settings::lifetime(time_to_live, older),
-            extras: needs_extras.then(|| Arc::new(self.extras(dependencies, loaded.pinned))),
+            lifetime: time_to_live.map_or(Lifetime::UNLIMITED, Lifetime::new),
+            extras: needs_extras.then(|| Arc::new(self.extras(start, dependencies, loaded.pinned))),
         }
     }
 
-    fn extras(&self, dependencies: Vec<Dependency>, pinned: bool) -> Extras {
+    fn extras(&self, start: u64, dependencies: Vec<Dependency>, pinned: bool) -> Extras {
         Extras {
+            start,
             dependencies: dependencies.into_boxed_slice(),
             last_access: AtomicU64::new(self.shared.runtime.now().as_nanos()),
             pinned,
         }
     }
 
-    /// Invalidates a key here.
-    pub(crate) fn apply(&self, key: &K, origin: Origin) {
+    /// Invalidates a key here. The entry that comes out is the application's: to be dropped outside of locks.
+    fn apply(&self, key: &K, origin: Origin) -> Option<(K, Entry<V>)> {
         let mut stripe = self.flights.lock(key);
         if !mutation::active(Mutation::NoFillGuard)
             && let Some(flights) = stripe.get_mut(key)
@@ -243,15 +249,16 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             self.shared.note_deaths();
         }
         drop(stripe);
-        drop(removed);
         self.counters.invalidated_keys.add(1);
         self.events.removed(key, origin.into());
+        removed
     }
 
     /// What to tell the other nodes about a key.
     pub(crate) fn target(&self, key: &K) -> Target {
         let cache = Arc::clone(&self.settings.name);
-        match key::encode(key) {
+        let key = key::encode(key).filter(|key| key.len() <= self.settings.max_key_bytes);
+        match key {
             Some(key) => Target::Key { cache, schema: self.settings.schema, key },
             // A key that cannot be named: too much rather than too little.
             None => Target::Cache(cache),
@@ -260,12 +267,14 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
 
     /// Invalidates keys here and everywhere.
     pub(crate) fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a K>) -> Receipt {
-        let targets = keys.into_iter().map(|key| {
-            self.apply(key, Origin::Local);
-            self.target(key)
-        });
-        let targets: Vec<_> = targets.collect();
-        self.shared.uplink.publish(targets)
+        // Whatever of the application's code may panic does so before the first key is applied, or after
+        // all are on their way.
+        let keys: Vec<&K> = keys.into_iter().collect();
+        let targets = keys.iter().map(|key| self.target(key)).collect();
+        let removed: Vec<_> = keys.iter().map(|key| self.apply(key, Origin::Local)).collect();
+        let receipt = self.shared.uplink.publish(targets);
+        drop(removed);
+        receipt
     }
 
     /// Clears the cache here and everywhere.
@@ -276,32 +285,49 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 }
 
+impl<K: CacheKey, V: CacheValue> Store<K, V> {
+    /// Runs what calls the application's code on the tasks of the node, which must survive it. `None`: it
+    /// panicked.
+    fn contained<T>(&self, body: impl FnOnce() -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(body));
+        if result.is_err() {
+            error!(cache = %self.settings.name, "the key's or value's own code panicked");
+        }
+        result.ok()
+    }
+}
+
 impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
     fn name(&self) -> &Arc<str> {
         &self.settings.name
     }
 
     fn apply_key(&self, schema: u64, key: &[u8], origin: Origin) -> Applied {
-        let key = Some(key).filter(|_| schema == self.settings.schema);
-        match key.and_then(key::decode) {
-            Some(key) => {
-                self.apply(&key, origin);
-                Applied::Done
-            }
-            None => {
-                self.apply_clear(origin);
-                Applied::SchemaMismatch
+        if schema == self.settings.schema && key.len() <= self.settings.max_key_bytes {
+            let applied = self.contained(|| {
+                let removed = self.apply(&key::decode(key)?, origin);
+                drop(removed);
+                Some(())
+            });
+            if applied.flatten().is_some() {
+                return Applied::Done;
             }
         }
+        self.apply_clear(origin);
+        Applied::SchemaMismatch
     }
 
     fn apply_clear(&self, origin: Origin) {
         // The tick kills what is there and what is in flight; removing only gives the memory back.
         self.clear.advance(self.shared.next_tick());
-        self.engine.clear();
         // Entries of other caches may depend on this one.
         self.shared.note_deaths();
         self.counters.clears.add(1);
+        // One by one, so that no value is dropped under a lock.
+        let mut entries = self.engine.drain();
+        while let Some(Some(entry)) = self.contained(|| entries.next()) {
+            self.contained(|| drop(entry));
+        }
         debug!(cache = %self.settings.name, ?origin, "the cache was cleared");
         self.events.cleared(origin.into());
     }
@@ -323,13 +349,18 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
         self.reclaimed_at.store(now.as_nanos(), Ordering::Relaxed);
         self.reclaimed_deaths.store(deaths, Ordering::Relaxed);
         let now = now.as_nanos();
-        self.engine.retain(|key, entry| {
-            let keep = self.is_alive(entry) && !entry.is_expired(now, self.settings.idle_ns);
-            if !keep {
-                self.events.removed(key, self.cause_of_death(entry));
+        // One by one, so that nobody waits for the lock meanwhile, and no value is dropped under it.
+        let mut entries = self.engine.iter();
+        let mut visit_next = || {
+            let Some((key, entry)) = entries.next() else {
+                return false;
+            };
+            if self.is_gone(&entry, now) {
+                self.reclaim_one(&key, now);
             }
-            keep
-        });
+            true
+        };
+        while self.contained(&mut visit_next) != Some(false) {}
     }
 
     fn within(&self) -> Option<Duration> {

@@ -24,13 +24,21 @@
 //! | a struct | `struct{`, for each field its name, `:` and its shape, `}` |
 //! | an enum | `enum{`, the names of its variants separated by `,`, `}`, the chosen variant's name, `:` and: `unit;`, or `newtype ` and the shape inside, or the text of a tuple or struct |
 //!
-//! Pass 0 chooses the first variant of every enum, pass 1 the second (or the last, where there are fewer), and
-//! so on up to the number of variants of the largest enum met, 256 at the most; the texts of the passes are
-//! joined by `|`. A pass ends early with `...` 24 levels deep, where a recursive type goes on.
+//! The type is visited in passes, and the texts of the passes are joined by `|`. The first pass chooses the
+//! first variant of every enum. For every enum that a pass meets at a place where none was met before, one more
+//! pass for each of its other variants is put at the end of a queue: it makes the same choices for the enums
+//! before this one, and chooses the first variant of those after it. (A place is the way there from the whole
+//! key: positions of fields and elements, key or value of a map, and chosen variants.) There are 256 passes at
+//! the most; while more than 256 wait in the queue none are added to it. A pass ends early with `...` 24
+//! levels deep, where a recursive type goes on.
+//!
+//! # Long keys
+//! A key of more than 64 KiB is not named: the whole cache is. For types that were not visited to their end,
+//! recursive ones above all, that is so from 256 bytes on.
 
 mod encode;
 mod fingerprint;
 mod trace;
 
 pub(crate) use encode::{decode, encode};
-pub(crate) use fingerprint::fingerprint;
+pub(crate) use fingerprint::{fingerprint, max_bytes};

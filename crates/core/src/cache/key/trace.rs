@@ -11,28 +11,46 @@ use serde::de::{
 
 /// How deep a type is followed; recursive ones have no end.
 const MAX_DEPTH: usize = 24;
-/// How many variants of an enum are visited.
-pub(super) const MAX_VARIANTS: usize = 256;
 /// How much is written down, in bytes.
 const MAX_SHAPE: usize = 64 * 1024;
 
 /// Writes down the shape of the type that is deserialized from it.
 pub(super) struct Tracer {
     pub(super) shape: String,
-    /// The variants of the enum with the most of them.
-    pub(super) most_variants: usize,
-    /// Which variant to choose of every enum, as far as it has that many.
-    pass: usize,
+    /// The enums that were met, in this order.
+    pub(super) choices: Vec<Choice>,
+    /// Whether the type goes on where the tracer did not.
+    pub(super) is_cut: bool,
+    /// Which variants to choose of the first enums; the first one of all others.
+    script: Vec<usize>,
+    /// The way from the whole type to where the tracer is: fields, elements, variants.
+    place: Vec<usize>,
     depth: usize,
 }
 
+/// An enum that was met.
+pub(super) struct Choice {
+    /// Where in the type it is: at one place there is always the same enum.
+    pub(super) place: Vec<usize>,
+    pub(super) chosen: usize,
+    pub(super) variants: usize,
+}
+
 impl Tracer {
-    pub(super) fn new(pass: usize) -> Self {
-        Self { shape: String::new(), most_variants: 1, pass, depth: 0 }
+    pub(super) fn new(script: Vec<usize>) -> Self {
+        Self {
+            shape: String::new(),
+            choices: Vec::new(),
+            is_cut: false,
+            script,
+            place: Vec::new(),
+            depth: 0,
+        }
     }
 
     fn write(&mut self, text: impl fmt::Display) -> Result<(), Stop> {
         if self.shape.len() > MAX_SHAPE {
+            self.is_cut = true;
             return Err(Stop);
         }
         write!(self.shape, "{text}").map_err(|_| Stop)
@@ -40,12 +58,25 @@ impl Tracer {
 
     fn deeper<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         if self.depth >= MAX_DEPTH {
+            self.is_cut = true;
             self.write("...")?;
             return Err(Stop);
         }
         self.depth += 1;
         let result = body(self);
         self.depth -= 1;
+        result
+    }
+
+    /// One of several things that are next to each other.
+    fn at<T>(
+        &mut self,
+        step: usize,
+        body: impl FnOnce(&mut Self) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        self.place.push(step);
+        let result = body(self);
+        self.place.pop();
         result
     }
 }
@@ -144,12 +175,12 @@ impl<'de> Deserializer<'de> for &mut Tracer {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         self.write("seq ")?;
-        self.deeper(|tracer| visitor.visit_seq(Elements { tracer, left: 1 }))
+        self.deeper(|tracer| visitor.visit_seq(Elements { tracer, met: 0, len: 1 }))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {
         self.write(format_args!("tuple{len}("))?;
-        let value = self.deeper(|tracer| visitor.visit_seq(Elements { tracer, left: len }))?;
+        let value = self.deeper(|tracer| visitor.visit_seq(Elements { tracer, met: 0, len }))?;
         self.write(")")?;
         Ok(value)
     }
@@ -165,7 +196,7 @@ impl<'de> Deserializer<'de> for &mut Tracer {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
         self.write("map ")?;
-        self.deeper(|tracer| visitor.visit_map(Entries { tracer, left: 1 }))
+        self.deeper(|tracer| visitor.visit_map(Entries { tracer, has_key: false }))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -175,7 +206,7 @@ impl<'de> Deserializer<'de> for &mut Tracer {
         visitor: V,
     ) -> Result<V::Value, Stop> {
         self.write("struct{")?;
-        let value = self.deeper(|tracer| visitor.visit_map(Fields { tracer, fields }))?;
+        let value = self.deeper(|tracer| visitor.visit_map(Fields { tracer, met: 0, fields }))?;
         self.write("}")?;
         Ok(value)
     }
@@ -192,11 +223,14 @@ impl<'de> Deserializer<'de> for &mut Tracer {
             self.write(variant)?;
         }
         self.write("}")?;
-        self.most_variants = self.most_variants.max(variants.len());
-        let chosen = self.pass.min(variants.len().saturating_sub(1));
+        let chosen = self.script.get(self.choices.len()).copied().unwrap_or(0);
         let variant = *variants.get(chosen).ok_or(Stop)?;
+        let place = self.place.clone();
+        self.choices.push(Choice { place, chosen, variants: variants.len() });
         self.write(format_args!("{variant}:"))?;
-        self.deeper(|tracer| visitor.visit_enum(Variant { tracer, variant }))
+        self.at(chosen, |tracer| {
+            tracer.deeper(|tracer| visitor.visit_enum(Variant { tracer, variant }))
+        })
     }
 
     fn is_human_readable(&self) -> bool {
@@ -206,7 +240,8 @@ impl<'de> Deserializer<'de> for &mut Tracer {
 
 struct Elements<'a> {
     tracer: &'a mut Tracer,
-    left: usize,
+    met: usize,
+    len: usize,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_> {
@@ -216,17 +251,18 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Stop> {
-        if self.left == 0 {
+        if self.met == self.len {
             return Ok(None);
         }
-        self.left -= 1;
-        seed.deserialize(&mut *self.tracer).map(Some)
+        self.met += 1;
+        self.tracer.at(self.met, |tracer| seed.deserialize(tracer)).map(Some)
     }
 }
 
+/// One key and its value.
 struct Entries<'a> {
     tracer: &'a mut Tracer,
-    left: usize,
+    has_key: bool,
 }
 
 impl<'de> MapAccess<'de> for Entries<'_> {
@@ -236,20 +272,21 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Stop> {
-        if self.left == 0 {
+        if self.has_key {
             return Ok(None);
         }
-        self.left -= 1;
-        seed.deserialize(&mut *self.tracer).map(Some)
+        self.has_key = true;
+        self.tracer.at(0, |tracer| seed.deserialize(tracer)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Stop> {
-        seed.deserialize(&mut *self.tracer)
+        self.tracer.at(1, |tracer| seed.deserialize(tracer))
     }
 }
 
 struct Fields<'a> {
     tracer: &'a mut Tracer,
+    met: usize,
     fields: &'static [&'static str],
 }
 
@@ -264,13 +301,14 @@ impl<'de> MapAccess<'de> for Fields<'_> {
             return Ok(None);
         };
         self.fields = left;
+        self.met += 1;
         self.tracer.write(format_args!("{field}:"))?;
         let name: StrDeserializer<'_, Stop> = (*field).into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Stop> {
-        seed.deserialize(&mut *self.tracer)
+        self.tracer.at(self.met, |tracer| seed.deserialize(tracer))
     }
 }
 

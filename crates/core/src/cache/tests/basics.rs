@@ -1,5 +1,6 @@
 //! Getting, loading, invalidating.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::domain::{Applied, Origin};
@@ -255,4 +256,23 @@ async fn eventual_freshness_serves_until_its_cap() {
     let strict = node.cache::<u64, u64>("strict").freshness(crate::Freshness::Within(cap));
     strict.build().unwrap();
     assert_eq!(node.domain.smallest_within(), Some(cap));
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_node_that_is_gone() {
+    let value = Arc::new(());
+    let node = TestNode::new();
+    let cache = node.cache::<u64, Arc<()>>("c").build().unwrap();
+    let kept = node.cache::<u64, Arc<()>>("kept").build().unwrap();
+    assert!(cache.begin_fill(&1).insert(Arc::clone(&value)));
+    assert!(kept.begin_fill(&1).insert(Arc::clone(&value)));
+    let mut events = cache.events();
+    let shared = Arc::downgrade(&node.domain.shared);
+    drop(cache);
+    drop(node);
+    assert_eq!(events.next().await, None);
+    assert_eq!(kept.get(&1), Some(Arc::clone(&value)), "a handle keeps its cache");
+    drop(kept);
+    assert_eq!(Arc::strong_count(&value), 1);
+    assert!(shared.upgrade().is_none());
 }

@@ -129,13 +129,33 @@ async fn events_tell_why() {
 }
 
 #[tokio::test]
-async fn the_longest_time_to_live_is_survived() {
+async fn the_longest_times_to_live_are_no_trouble() {
     let node = TestNode::new();
-    let cache =
-        node.cache::<u64, u64>("c").time_to_live(Duration::MAX).jitter(1.0).build().unwrap();
-    load(&cache, 1, 1).await;
-    cache.begin_fill(&2).insert(Loaded::new(2).time_to_live(Duration::MAX));
-    assert_eq!(cache.get(&2), Some(2));
+    for jitter in [0.0, 1.0] {
+        let cache = node.cache::<u64, u64>(&format!("jitter {jitter}")).jitter(jitter);
+        let cache = cache.time_to_live(Duration::MAX).build().unwrap();
+        assert_eq!(load(&cache, 1, 1).await, 1);
+        let own = |_| async { ok(Loaded::new(2).time_to_live(Duration::MAX)) };
+        assert_eq!(cache.get_or_load(&2, own).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_is_built_from_something_very_old_expires_in_its_own_time() {
+    let node = TestNode::new();
+    let inner = node.cache::<u64, u64>("inner").build().unwrap();
+    let minute = Duration::from_secs(60);
+    let outer = node.cache::<u64, u64>("outer").time_to_live(minute).build().unwrap();
+    load(&inner, 1, 1).await;
+    node.advance(Duration::from_secs(50 * 86_400));
+    node.prove_now();
+    let read = outer.get_or_load(&1, |_| async { ok(inner.get(&1).unwrap()) });
+    assert_eq!(read.await.unwrap(), 1);
+    assert_eq!(outer.get(&1), Some(1));
+    node.advance(minute);
+    node.prove_now();
+    assert_eq!(inner.get(&1), Some(1));
+    assert_eq!(outer.get(&1), None);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod basics;
 mod builder;
 mod expiry;
 mod fills;
+mod foreign_code;
 mod many;
 mod monotonic;
 mod nesting;

@@ -2,17 +2,27 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
 use crate::cache::testing::{TestNode, WITHIN};
-use crate::cache::{Cache, without_dependencies, without_dependencies_sync};
+use crate::cache::{
+    Cache, LoadError, LoadErrorKind, without_dependencies, without_dependencies_sync,
+};
+use crate::freshness::Freshness;
 
 use super::{load, ok, poll};
+
+fn cache(node: &TestNode, name: &str) -> Cache<u64, u64> {
+    node.cache(name).build().unwrap()
+}
 
 fn caches<const N: usize>(node: &TestNode) -> [Cache<u64, u64>; N] {
     std::array::from_fn(|n| node.cache(&format!("level {n}")).build().unwrap())
 }
 
 /// Loads key 1 of each cache from key 1 of the next; the last one is tagged.
-fn load_chain(levels: &[Cache<u64, u64>], value: u64) -> futures_util::future::BoxFuture<'_, u64> {
+fn load_chain(levels: &[Cache<u64, u64>], value: u64) -> BoxFuture<'_, u64> {
     Box::pin(async move {
         let (outer, inner) = levels.split_first().unwrap();
         let loader = |cx: crate::cache::LoadContext| async move {
@@ -228,28 +238,141 @@ async fn a_value_of_very_many_parts_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_miss_depends_on_the_clear_of_its_cache() {
+async fn what_was_not_there_is_cleared_too() {
     let node = TestNode::new();
-    let [outer, inner] = caches(&node);
+    let (outer, inner) = (cache(&node, "outer"), cache(&node, "inner"));
     let read = outer.get_or_load(&1, |_| async { ok(inner.get(&5).unwrap_or(0)) });
     assert_eq!(read.await.unwrap(), 0);
+    assert_eq!(outer.get(&1), Some(0));
     let _ = inner.clear();
     assert_eq!(outer.get(&1), None);
 }
 
 #[tokio::test]
-async fn a_time_to_live_is_no_shorter_over_a_very_old_entry() {
+async fn a_failed_inner_load_passes_on_what_it_has_read() {
     let node = TestNode::new();
-    let [inner] = caches(&node);
-    let minute = Duration::from_secs(60);
-    let outer = node.cache::<u64, u64>("outer").time_to_live(minute).build().unwrap();
+    let [outer, middle, inner] = ["outer", "middle", "inner"].map(|name| cache(&node, name));
+    let fail = |_| async {
+        match inner.get(&1) {
+            Some(1) => Err("disabled"),
+            other => Ok(other.unwrap_or(0)),
+        }
+    };
+    for batch in [false, true] {
+        load(&inner, 1, 1).await;
+        let read = outer.get_or_load(&1, |_| async {
+            let nested = if batch {
+                let loader =
+                    |_: Vec<u64>, cx| async move { fail(cx).await.map(|found| [(1, found)]) };
+                middle.get_many_or_load(&[1], loader).await.map(|_| 1)
+            } else {
+                middle.get_or_load(&1, fail).await
+            };
+            ok(nested.unwrap_or(0))
+        });
+        assert_eq!(read.await.unwrap(), 0);
+        assert_eq!(outer.get(&1), Some(0));
+        let _ = inner.invalidate(&1);
+        assert_eq!(outer.get(&1), None);
+    }
+}
+
+#[tokio::test]
+async fn who_joined_a_failed_load_depends_on_what_it_has_read() {
+    let node = TestNode::new();
+    let [outer, middle, inner] = ["outer", "middle", "inner"].map(|name| cache(&node, name));
     load(&inner, 1, 1).await;
-    node.advance(Duration::from_secs(50 * 86_400));
-    node.prove_now();
-    let read = outer.get_or_load(&1, |_| async { ok(inner.get(&1).unwrap()) });
+    let (go, gone) = oneshot::channel::<()>();
+    let (middle, inner) = (&middle, &inner);
+    let mut failing = Box::pin(middle.get_or_load(&1, |_| async move {
+        let disabled = inner.get(&1) == Some(1);
+        let _ = gone.await;
+        if disabled { Err("disabled") } else { Ok(1) }
+    }));
+    assert!(poll(&mut failing).is_pending());
+    let mut read = Box::pin(outer.get_or_load(&1, |_| async {
+        ok(middle.get_or_load(&1, |_| async { ok(1) }).await.unwrap_or(0))
+    }));
+    assert!(poll(&mut read).is_pending());
+    go.send(()).unwrap();
+    assert!(failing.await.is_err());
+    assert_eq!(read.await.unwrap(), 0);
+    assert_eq!(outer.get(&1), Some(0));
+    let _ = inner.invalidate(&1);
+    assert_eq!(outer.get(&1), None);
+}
+
+#[tokio::test]
+async fn a_given_up_inner_load_passes_on_what_it_has_read() {
+    let node = TestNode::new();
+    let [outer, middle, inner] = ["outer", "middle", "inner"].map(|name| cache(&node, name));
+    load(&inner, 1, 1).await;
+    let read = outer.get_or_load(&1, |_| async {
+        let mut nested = Box::pin(middle.get_or_load(&1, |_| async {
+            let _ = inner.get(&1);
+            std::future::pending::<Result<u64, &'static str>>().await
+        }));
+        assert!(poll(&mut nested).is_pending());
+        drop(nested);
+        ok(0)
+    });
+    assert_eq!(read.await.unwrap(), 0);
+    let _ = inner.invalidate(&1);
+    assert_eq!(outer.get(&1), None);
+}
+
+#[tokio::test]
+async fn a_fill_in_a_load_passes_on_what_was_read_in_its_scope() {
+    let node = TestNode::new();
+    let [outer, middle, inner] = ["outer", "middle", "inner"].map(|name| cache(&node, name));
+    load(&inner, 1, 1).await;
+    let read = outer.get_or_load(&1, |_| async {
+        let fill = middle.begin_fill(&1);
+        let value = fill.scope(async { inner.get(&1).unwrap() }).await;
+        assert!(fill.insert(value));
+        ok(value)
+    });
     assert_eq!(read.await.unwrap(), 1);
     assert_eq!(outer.get(&1), Some(1));
-    node.advance(minute);
-    node.prove_now();
+    let _ = inner.invalidate(&1);
+    assert_eq!(middle.get(&1), None);
     assert_eq!(outer.get(&1), None);
+}
+
+#[tokio::test]
+async fn a_fill_in_a_load_demands_what_that_promises() {
+    let node = TestNode::new();
+    let forever = Freshness::Eventual { cap: None };
+    let outer = cache(&node, "outer");
+    let [middle, inner] = ["middle", "inner"]
+        .map(|name| node.cache::<u64, u64>(name).freshness(forever).build().unwrap());
+    load(&inner, 1, 1).await;
+    node.advance(WITHIN * 2);
+    let read = outer.get_or_load(&1, |_| async {
+        let fill = middle.begin_fill(&1);
+        ok(fill.scope(async { inner.get(&1).unwrap_or(0) }).await)
+    });
+    assert_eq!(read.await.unwrap(), 0);
+}
+
+/// Rows that are each other's parent.
+#[tokio::test]
+async fn a_circle_in_the_data_comes_to_an_end() {
+    fn parent(cache: &Cache<u64, u64>, key: u64) -> BoxFuture<'_, Result<u64, LoadError>> {
+        Box::pin(async move {
+            cache.get_or_load(&key, |_| async move { parent(cache, 3 - key).await }).await
+        })
+    }
+    let node = TestNode::new();
+    let cache = cache(&node, "rows");
+    let error = parent(&cache, 1).await.unwrap_err();
+    let mut innermost = &error;
+    let mut depth = 0;
+    while let Some(inner) = innermost.downcast_ref::<LoadError>() {
+        innermost = inner;
+        depth += 1;
+    }
+    assert_eq!(innermost.kind(), LoadErrorKind::TooDeep);
+    assert_eq!(depth, 33);
+    assert_eq!(cache.in_flight(), 0);
 }

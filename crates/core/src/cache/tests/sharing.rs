@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::LoadErrorKind;
@@ -267,6 +268,127 @@ async fn a_nested_read_does_not_wait_for_who_waits_for_its_permit() {
     assert_eq!(outer.await.unwrap(), 2);
     assert_eq!(limited.stats().unshared_loads, 1);
     assert_eq!(queued.await, 20);
+}
+
+/// Polls reads of several keys once, and counts how many of their loaders run.
+fn running_at_once<'a>(
+    reads: impl Iterator<Item = u64>,
+    read: impl Fn(u64, &'a AtomicU64) -> BoxFuture<'a, ()>,
+    running: &'a AtomicU64,
+) -> u64 {
+    let mut reads: Vec<_> = reads.map(|key| read(key, running)).collect();
+    for read in &mut reads {
+        assert!(poll(read).is_pending());
+    }
+    running.load(Ordering::Relaxed)
+}
+
+/// A loader that counts itself and does not end.
+async fn hang(running: &AtomicU64) -> Result<u64, &'static str> {
+    running.fetch_add(1, Ordering::Relaxed);
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn unshared_loads_are_limited_too() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").max_concurrent_loads(1).max_loads_in_flight(2);
+    let cache = &cache.build().unwrap();
+    let running = AtomicU64::new(0);
+    let read = |key, running| -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let _ = cache.get_or_load(&key, |_| hang(running)).await;
+        })
+    };
+    assert_eq!(running_at_once(0..50, read, &running), 1);
+}
+
+#[tokio::test]
+async fn nested_loads_are_limited_where_the_load_around_them_is_not() {
+    let node = TestNode::new();
+    let limited = node.cache::<u64, u64>("limited").max_concurrent_loads(1).build().unwrap();
+    let outer = cache(&node);
+    let (limited, outer) = (&limited, &outer);
+    let running = AtomicU64::new(0);
+    let read = |key, running| -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let nested = |_| limited.get_or_load(&key, |_| hang(running));
+            let _ = outer.get_or_load(&key, nested).await;
+        })
+    };
+    assert_eq!(running_at_once(0..50, read, &running), 1);
+}
+
+#[tokio::test]
+async fn nested_reads_without_a_permit_join_a_queued_load() {
+    let node = TestNode::new();
+    let limited = node.cache::<u64, u64>("limited").max_concurrent_loads(1).build().unwrap();
+    let outer = cache(&node);
+    let (limited, outer) = (&limited, &outer);
+    let (tell, told) = oneshot::channel();
+    let mut busy = Box::pin(limited.get_or_load(&9, when_told(told)));
+    assert!(poll(&mut busy).is_pending());
+    let mut queued = Box::pin(load(limited, 1, 1));
+    assert!(poll(&mut queued).is_pending());
+    let read = |key| {
+        Box::pin(async move {
+            let nested = |_| async { ok(load(limited, 1, 9).await) };
+            outer.get_or_load(&key, nested).await.unwrap()
+        })
+    };
+    let mut reads: Vec<_> = (0..50).map(read).collect();
+    for read in &mut reads {
+        assert!(poll(read).is_pending());
+    }
+    assert_eq!(limited.stats().loads, 1);
+    tell.send(0).unwrap();
+    busy.await.unwrap();
+    assert_eq!(queued.await, 1);
+    for read in reads {
+        assert_eq!(read.await, 1);
+    }
+    assert_eq!(limited.stats().loads, 2);
+}
+
+/// The one permit is held by a load that waits for the one that would queue for it.
+#[tokio::test]
+async fn a_nested_load_does_not_queue_behind_who_waits_for_it() {
+    let node = TestNode::new();
+    let limited = node.cache::<u64, u64>("limited").max_concurrent_loads(1).build().unwrap();
+    let outer = cache(&node);
+    let (go, gone) = oneshot::channel::<u64>();
+    let mut waited_for = Box::pin(outer.get_or_load(&1, |_| async {
+        gone.await.unwrap();
+        ok(load(&limited, 2, 2).await)
+    }));
+    assert!(poll(&mut waited_for).is_pending());
+    let mut holder =
+        Box::pin(limited.get_or_load(&1, |_| async { ok(load(&outer, 1, 9).await + 1) }));
+    assert!(poll(&mut holder).is_pending());
+    go.send(0).unwrap();
+    assert_eq!(waited_for.await.unwrap(), 2);
+    assert_eq!(holder.await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_load_that_nobody_polls_does_not_keep_its_permit() {
+    let node = TestNode::new();
+    let timeout = Duration::from_secs(1);
+    let cache = node.cache::<u64, u64>("c").load_timeout(timeout).max_concurrent_loads(1);
+    let cache = cache.build().unwrap();
+    let hang = |_| std::future::pending::<Result<u64, &'static str>>();
+    let mut idle = Box::pin(cache.get_or_load(&1, hang));
+    assert!(poll(&mut idle).is_pending());
+    for key in 2..5 {
+        let mut other = Box::pin(load(&cache, key, 1));
+        if key == 2 {
+            assert!(poll(&mut other).is_pending());
+        }
+        node.advance(timeout * 2);
+        assert_eq!(other.await, 1);
+    }
+    drop(idle);
+    assert_eq!(load(&cache, 9, 1).await, 1);
 }
 
 #[tokio::test]
