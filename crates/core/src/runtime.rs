@@ -138,7 +138,6 @@ impl Runtime for TokioRuntime {
 
     fn spawn(&self, _name: &'static str, task: BoxFuture<()>) {
         if let Some(handle) = self.handle() {
-            #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
             handle.spawn(task);
         }
     }
