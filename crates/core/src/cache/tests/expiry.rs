@@ -157,27 +157,3 @@ async fn what_is_built_from_something_very_old_expires_in_its_own_time() {
     assert_eq!(inner.get(&1), Some(1));
     assert_eq!(outer.get(&1), None);
 }
-
-#[tokio::test]
-async fn short_promises_are_kept_by_the_precise_clock() {
-    let node = TestNode::new();
-    node.runtime.set_ahead(Duration::from_millis(8));
-    let short = Freshness::Within(Duration::from_millis(5));
-    let cache = node.cache::<u64, u64>("c").freshness(short).build().unwrap();
-    load(&cache, 1, 1).await;
-    node.advance(Duration::from_millis(4));
-    assert_eq!(cache.get(&1), Some(1));
-    node.advance(Duration::from_millis(2));
-    assert_eq!(cache.get(&1), None);
-}
-
-#[tokio::test]
-async fn what_the_cheap_clock_says_has_expired_is_reclaimed() {
-    let node = TestNode::new();
-    node.runtime.set_ahead(Duration::from_millis(8));
-    let cache = node.cache::<u64, u64>("c").time_to_live(TTL).build().unwrap();
-    load(&cache, 1, 1).await;
-    node.advance(TTL - Duration::from_millis(5));
-    assert_eq!(cache.get(&1), None);
-    assert!(cache.is_empty());
-}
