@@ -247,6 +247,18 @@ mod tests {
     }
 
     #[test]
+    fn a_full_table_is_not_searched_at_each_new_tag() {
+        let table = CellTable::with_capacity(1, 1, 4, 2);
+        for n in 0..10 {
+            drop(table.tag(table.tag_id(&n.to_string())));
+        }
+        // What nobody holds is still there: only the sweep makes room.
+        assert_eq!(table.len(), 4);
+        table.sweep();
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
     fn growing_frees_what_nobody_holds() {
         let table = CellTable::with_capacity(1, 1, 1 << 16, 8);
         for n in 0..100_000 {

@@ -26,12 +26,23 @@ pub(crate) const WITHIN: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct ManualRuntime {
     now: watch::Sender<u64>,
+    /// How far the cheap clock is ahead, in nanoseconds.
+    ahead: AtomicU64,
     seed: AtomicU64,
 }
 
 impl ManualRuntime {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { now: watch::Sender::new(1_000_000_000), seed: AtomicU64::new(1) })
+        Arc::new(Self {
+            now: watch::Sender::new(1_000_000_000),
+            ahead: AtomicU64::new(0),
+            seed: AtomicU64::new(1),
+        })
+    }
+
+    /// Makes the cheap clock run ahead of the precise one.
+    pub(crate) fn set_ahead(&self, by: Duration) {
+        self.ahead.store(crate::time::saturating_nanos(by), Ordering::Relaxed);
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -46,7 +57,7 @@ impl Runtime for ManualRuntime {
     }
 
     fn upper_now(&self) -> Timestamp {
-        self.now()
+        self.now().after(Duration::from_nanos(self.ahead.load(Ordering::Relaxed)))
     }
 
     fn resynchronize(&self) -> Duration {

@@ -241,10 +241,11 @@ mod tests {
     /// On the stack of a thread of tokio's.
     #[test]
     fn the_longest_keys_of_recursive_types_can_be_decoded() {
+        type Wrapped<T> = (((T, ()), ()), ());
         #[derive(Deserialize)]
         enum Deep {
             End,
-            More((((Option<Box<Deep>>, ()), ()), ())),
+            More(Wrapped<Option<Box<Deep>>>),
         }
         fn depth(key: &Deep) -> usize {
             match key {

@@ -13,6 +13,8 @@ use crate::cache::testing::TestNode;
 use crate::cache::{Cache, CacheKey, CacheValue, key};
 use crate::target::Target;
 
+use super::{ok, poll};
+
 /// What other nodes say of a key.
 fn apply<K: CacheKey>(node: &TestNode, key: Bytes) -> Applied {
     let target = Target::Key { cache: "c".into(), schema: key::fingerprint::<K>(""), key };
@@ -137,4 +139,42 @@ fn a_key_that_is_too_long_stands_for_the_whole_cache() {
     let named = key::encode(&long).unwrap();
     assert_eq!(apply::<String>(&node, named), Applied::SchemaMismatch);
     assert_eq!(cache.get("a"), None);
+}
+
+/// Panics at the clone that is counted down to.
+#[derive(PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Uncloneable(u8);
+
+std::thread_local! {
+    static CLONES_LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(u32::MAX) };
+}
+
+impl Clone for Uncloneable {
+    fn clone(&self) -> Self {
+        let left = CLONES_LEFT.get();
+        CLONES_LEFT.set(left.wrapping_sub(1));
+        assert_ne!(left, 0, "on purpose");
+        Self(self.0)
+    }
+}
+
+#[test]
+fn a_key_that_panics_when_it_is_cloned_leaves_nothing_in_flight() {
+    let node = TestNode::new();
+    let cache = cache::<Uncloneable, u64>(&node);
+    let mut panics = 0;
+    loop {
+        CLONES_LEFT.set(panics);
+        let key = Uncloneable(panics as u8);
+        let mut read = Box::pin(cache.get_or_load(&key, |_| async { ok(1) }));
+        let result = catch_unwind(AssertUnwindSafe(|| poll(&mut read).is_ready()));
+        CLONES_LEFT.set(u32::MAX);
+        drop(read);
+        assert_eq!(cache.in_flight(), 0);
+        if result.is_ok() {
+            break;
+        }
+        panics += 1;
+    }
+    assert!((1..10).contains(&panics), "{panics}");
 }

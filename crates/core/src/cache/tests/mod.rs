@@ -4,6 +4,7 @@
 
 mod basics;
 mod builder;
+mod clocks;
 mod expiry;
 mod fills;
 mod foreign_code;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::cache::Cache;
 use crate::cache::testing::TestNode;
+use crate::cache::{Cache, Cause, Event};
 
 use super::{load, poll, when_told};
 
@@ -54,9 +54,11 @@ async fn an_overtaken_load_removes_what_it_cannot_hand_out() {
     let newer = cache.get_or_load(&1, |_| async { super::ok(inner.get(&1).unwrap()) });
     assert_eq!(newer.await.unwrap(), 1);
     assert_eq!(cache.get(&1), Some(1));
+    let mut events = cache.events();
     tell.send(2).unwrap();
     assert_eq!(old.await.unwrap(), 2);
     assert_eq!(cache.get(&1), None);
+    assert_eq!(events.next().await, Some(Event::Removed { key: 1, cause: Cause::Replaced }));
 }
 
 #[tokio::test]
