@@ -126,7 +126,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
     /// does not concern it. Returns what another one has stored meanwhile, if that is an answer.
     pub(crate) fn begin_again(&mut self) -> Option<Entry<V>> {
         let store = Arc::clone(&self.store);
-        // Where loads are not limited none has waited.
+        // Without a limit nothing waits.
         store.permits.as_ref()?;
         let mut stripe = store.flights.lock(&self.key);
         let found = store.find(&self.key, &self.read.moment, self.read.demand);
