@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use tracing::Instrument;
+
 use crate::time::Timestamp;
 
 /// A boxed future that owns all it needs.
@@ -174,9 +176,9 @@ impl Runtime for TokioRuntime {
         Box::pin(sleep)
     }
 
-    fn spawn(&self, _name: &'static str, task: BoxFuture<()>) {
+    fn spawn(&self, name: &'static str, task: BoxFuture<()>) {
         if let Some(handle) = self.handle() {
-            handle.spawn(task);
+            handle.spawn(task.instrument(tracing::debug_span!("task", name)));
         }
     }
 

@@ -129,6 +129,10 @@ async fn tags_clears_and_guards_reach_every_node() {
     until("the tag", || b.cache.get(&2).is_none()).await;
 
     b.cache.get_or_load(&2, load(2)).await.unwrap();
+    soon("published", a.node.invalidate_tags(["odd", "even"]).published()).await.unwrap();
+    until("one of the tags", || b.cache.get(&2).is_none()).await;
+
+    b.cache.get_or_load(&2, load(2)).await.unwrap();
     soon("published", a.cache.clear().published()).await.unwrap();
     until("the clear", || b.cache.get(&2).is_none()).await;
 
@@ -152,6 +156,8 @@ async fn several_lanes_are_one_node() {
     for instance in &instances {
         instance.live().await;
     }
+    let within = Freshness::Within(Duration::from_millis(300));
+    let strict = instances[1].node.cache::<u32, u32>("strict").freshness(within).build().unwrap();
     let source = Arc::new(AtomicU64::new(1));
     change(&instances, &source).await;
     // Without one of the lanes nothing new is proven, and the node says so.
@@ -160,6 +166,10 @@ async fn several_lanes_are_one_node() {
     hubs[2].set_down(true);
     let mut status = instances[1].node.status_stream();
     assert!(soon("disconnected", status.reaches(State::Disconnected)).await);
+    // The two others go on proving, but the horizon is the smallest of all.
+    strict.begin_fill(&1).insert(1);
+    until("the end of the bound", || strict.get(&1).is_none()).await;
+    assert!(instances[1].node.proof_age().unwrap() >= Duration::from_millis(290));
     hubs[2].set_down(false);
     instances[0].live().await;
     instances[1].live().await;
@@ -244,4 +254,40 @@ async fn a_short_cut_costs_nothing_and_a_restart_one_clear() {
     until("the clear", || cut.node.counters().clears == clears + 1).await;
     change(&instances, &source).await;
     assert_eq!(cut.node.counters().clears, clears + 1);
+}
+
+#[tokio::test]
+async fn another_schema_version_is_another_key_type() {
+    let hub = Hub::new();
+    let versioned = |version: &str| {
+        let node = builder(&hub).build().unwrap();
+        let cache = node.cache::<u32, u64>("rows").schema_version(version).build().unwrap();
+        (node, cache)
+    };
+    let ((one, _rows), (_two, other)) = (versioned("1"), versioned("2"));
+    assert!(soon("live", one.status_stream().reaches(State::Live)).await);
+    soon("published", other.invalidate(&1).published()).await.unwrap();
+    let named = || one.status().warnings.contains(&Warning::SchemaMismatch("rows".into()));
+    until("the warning", named).await;
+}
+
+#[tokio::test]
+async fn unsigned_frames_are_ignored_and_named_unless_accepted() {
+    let hub = Hub::new();
+    let secret = b"a secret that is long enough";
+    let strict = start(builder(&hub).authentication(Authentication::sign_with(1, secret)));
+    let lenient = Authentication::sign_with(1, secret).accept_unsigned();
+    let lenient = start(builder(&hub).authentication(lenient));
+    strict.live().await;
+    lenient.live().await;
+    let source = Arc::new(AtomicU64::new(1));
+    strict.read(1, &source).await;
+    lenient.read(1, &source).await;
+    let unsigned = start(builder(&hub));
+    let receipt = unsigned.cache.invalidate(&1);
+    soon("published", receipt.published()).await.unwrap();
+    until("the invalidation", || lenient.cache.get(&1).is_none()).await;
+    let named = || strict.node.status().warnings.contains(&Warning::UnsignedFrames);
+    until("the warning", named).await;
+    assert_eq!(strict.cache.get(&1), Some(1));
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::health::Health;
 use super::lane::{Lane, Progress};
 use crate::cache::domain::{Applied, Domain, Origin};
-use crate::protocol::{Output, PublishId, Replica, State, Warning};
+use crate::protocol::{Counters, Output, PublishId, Replica, State, Warning};
 use crate::runtime::{BoxFuture, Runtime};
 use crate::target::Target;
 use crate::time::Timestamp;
@@ -60,6 +60,8 @@ pub(super) struct Driver {
     alarm: Option<(Timestamp, BoxFuture<()>)>,
     /// How many batches were full since the subscription was last found empty.
     full_batches: u32,
+    /// What the traces have told of.
+    told: Counters,
     span: tracing::Span,
 }
 
@@ -84,8 +86,9 @@ impl Driver {
         node: Surroundings,
     ) -> Self {
         let name = transport.capabilities().name;
+        let (namespace, id) = (replica.namespace(), replica.id());
         let span =
-            tracing::info_span!("unstale", node = %replica.id(), lane = index, transport = name);
+            tracing::info_span!("unstale", namespace, node = %id, lane = index, transport = name);
         Self {
             index,
             replica,
@@ -97,6 +100,7 @@ impl Driver {
             publishes: Vec::new(),
             alarm: None,
             full_batches: 0,
+            told: Counters::default(),
             span,
         }
     }
@@ -125,6 +129,7 @@ impl Driver {
                 self.carry_out(&domain, output);
             }
             drop(domain);
+            self.trace();
             if let Some(status) = self.node.health.publish(self.index, &self.replica) {
                 self.span.in_scope(|| match status.state {
                     State::Live => tracing::info!(%status, "status"),
@@ -138,6 +143,32 @@ impl Driver {
                 self.set_alarm(self.replica.next_deadline());
                 return true;
             }
+        }
+    }
+
+    /// Tells of what the replica has decided since the last call: it has no way to do so itself.
+    fn trace(&mut self) {
+        let now = self.replica.counters();
+        let told = std::mem::replace(&mut self.told, now);
+        let decisions = [
+            ("a gap was noticed", told.gaps, now.gaps),
+            ("missing frames were requested", told.requests, now.requests),
+            ("a gap was not repaired in time", told.gaps_dropped, now.gaps_dropped),
+            ("synced by a witness", told.syncs_witnessed, now.syncs_witnessed),
+            ("synced by a baseline", told.syncs_adopted, now.syncs_adopted),
+            ("synced alone", told.syncs_alone, now.syncs_alone),
+            ("answered a sync", told.answers, now.answers),
+            ("a frame could not be read", told.unreadable, now.unreadable),
+            ("the outbox overflowed", told.outbox_collapses, now.outbox_collapses),
+        ];
+        for (decision, before, after) in decisions {
+            if after > before {
+                tracing::debug!(parent: &self.span, count = after - before, "{decision}");
+            }
+        }
+        if now.new_identities > told.new_identities {
+            self.span.record("node", tracing::field::display(self.replica.id()));
+            tracing::warn!(parent: &self.span, "took a new identity");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::protocol::Outbox;
+use crate::protocol::{Outbox, fence_interval, fence_timeout};
 use crate::receipt::Ticket;
 use crate::target::Target;
 use crate::time::saturating_nanos;
@@ -114,15 +114,4 @@ impl Lane {
     pub(super) fn unaccepted(self: &Arc<Self>) -> usize {
         self.unaccepted.load(Ordering::Acquire)
     }
-}
-
-/// A third of the bound, so that one lost or late fence costs no freshness; every 10 s at least, since it is
-/// the watchdog of the connection too.
-pub(super) fn fence_interval(within: Duration) -> Duration {
-    (within / 3).clamp(Duration::from_millis(1), Duration::from_secs(10))
-}
-
-/// About the bound, floored well above any round trip: a busy moment must not cost a reconnect.
-pub(super) fn fence_timeout(within: Duration) -> Duration {
-    within.clamp(Duration::from_secs(1), Duration::from_secs(10))
 }

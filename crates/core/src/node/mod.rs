@@ -128,6 +128,11 @@ impl Node {
         self.inner.health.status()
     }
 
+    /// How long the node has been in its present condition.
+    pub fn status_age(&self) -> Duration {
+        self.inner.runtime.now().since(self.inner.health.status().since)
+    }
+
     /// The node's condition, now and at every change.
     pub fn status_stream(&self) -> StatusStream {
         self.inner.health.stream()

@@ -4,10 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::health::Health;
-use super::lane::{fence_interval, fence_timeout};
 use super::uplink::Router;
 use crate::cache::domain::Domain;
-use crate::protocol::State;
+use crate::protocol::{State, fence_interval, fence_timeout};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 

@@ -73,6 +73,11 @@ impl Answering {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.pending.clear();
     }

@@ -68,6 +68,17 @@ pub(crate) struct Config {
     pub(crate) slice_len: usize,
 }
 
+/// A third of the bound, so that one lost or late fence costs no freshness; every 10 s at least, since it is
+/// the watchdog of the connection too.
+pub(crate) fn fence_interval(within: Duration) -> Duration {
+    (within / 3).clamp(Duration::from_millis(1), Duration::from_secs(10))
+}
+
+/// About the bound, floored well above any round trip: a busy moment must not cost a reconnect.
+pub(crate) fn fence_timeout(within: Duration) -> Duration {
+    within.clamp(Duration::from_secs(1), Duration::from_secs(10))
+}
+
 impl Config {
     pub(crate) fn new(namespace: String, within: Duration) -> Self {
         let ms = Duration::from_millis;
@@ -78,9 +89,8 @@ impl Config {
             first_lane: true,
             max_frame_bytes: 1 << 20,
             native_fences: true,
-            fence_interval: (within / 3).clamp(ms(1), ms(10_000)),
-            // Well above any round trip, or a busy moment would cost a reconnect.
-            fence_timeout: within.clamp(ms(1_000), ms(10_000)),
+            fence_interval: fence_interval(within),
+            fence_timeout: fence_timeout(within),
             unreadable_clear_interval: within / 3,
             // A transport has time-outs of its own, says better what happened, and may try several
             // addresses: this is for one that hangs.

@@ -37,7 +37,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::Config;
+pub(crate) use config::{Config, fence_interval, fence_timeout};
 pub(crate) use outbox::{Limits, Outbox};
 pub(crate) use publisher::PublishId;
 pub(crate) use replica::{Output, Replica};

@@ -43,6 +43,8 @@ pub(crate) struct InFlight {
 pub(crate) struct Sealed {
     pub(crate) number: u64,
     pub(crate) compared: Bytes,
+    /// Targets in it.
+    pub(crate) targets: u64,
     /// How often it has been published.
     pub(crate) attempts: u32,
     /// The place in the outbox that is reached once it is accepted, 0 for none.
@@ -111,6 +113,11 @@ impl OwnFrames {
             };
             self.bytes -= oldest.compared.len();
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.frames.len()
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&Sealed> {

@@ -120,7 +120,6 @@ impl Replica {
             return Some(self.seal(&Body::Targets(vec![Target::Everything]), 0));
         }
         if let Some((targets, place)) = self.outbox.take(self.max_targets_bytes()) {
-            self.counters.targets_published += targets.len() as u64;
             return Some(self.seal(&Body::Targets(targets), place));
         }
         if self.leaving {
@@ -139,13 +138,14 @@ impl Replica {
     fn seal(&mut self, body: &Body, place: u64) -> Sealed {
         self.publisher.last_sealed += 1;
         let number = self.publisher.last_sealed;
+        let targets = if let Body::Targets(targets) = body { targets.len() as u64 } else { 0 };
         let compared = self.codec.compared(Some((self.publisher.id, number)), body);
         let kind = match body {
             Body::Targets(_) => Kind::Targets,
             Body::Goodbye => Kind::Goodbye,
             _ => Kind::Beacon,
         };
-        Sealed { number, compared, attempts: 0, place, kind, replacement: false }
+        Sealed { number, compared, targets, attempts: 0, place, kind, replacement: false }
     }
 
     fn head_published(
@@ -199,6 +199,7 @@ impl Replica {
         self.publish_error = None;
         self.publisher.accepted = self.publisher.accepted.max(sealed.number);
         self.counters.frames_published += 1;
+        self.counters.targets_published += sealed.targets;
         if sealed.place > 0 {
             self.outputs.push_back(Output::Accepted(sealed.place));
         }

@@ -198,10 +198,31 @@ impl Replica {
         self.publisher.id
     }
 
+    /// The namespace of its frames.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.config.namespace
+    }
+
     /// The last frame of ours that the broker accepted.
     #[cfg(test)]
     pub(crate) fn last_accepted(&self) -> Numbered {
         (self.publisher.id, self.publisher.accepted)
+    }
+
+    /// Every table with its size and its limit.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [(&'static str, usize, usize); 8] {
+        let config = &self.config;
+        [
+            ("log", self.log.sizes().0, config.max_log_frames),
+            ("vector", self.vector.len(), config.max_origins),
+            ("own frames", self.publisher.own.len(), config.max_own_frames),
+            ("control bytes", self.control_bytes(), 2 * config.max_answer_bytes + 4_096),
+            ("answering", self.answering.len(), config.max_pending),
+            ("replies", self.replies.len(), config.max_pending),
+            ("hearing", self.hearing.len(), 64),
+            ("outbox", self.outbox.len(), config.max_outbox_targets),
+        ]
     }
 
     #[cfg(test)]

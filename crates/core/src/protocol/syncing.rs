@@ -80,6 +80,11 @@ impl Hearing {
         complete.then_some(vector)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.answers.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.answers.clear();
     }

@@ -87,6 +87,7 @@ proptest! {
         world.run(&schedule);
         world.run_for(HEAL);
         world.judge_convergence();
+        world.judge_service();
         prop_assert!(world.violations.is_empty(), "{:#?}", world.violations);
     }
 
@@ -98,6 +99,7 @@ proptest! {
         // A loss that is still to come would not be repaired by what comes before it.
         world.run_for(HEAL);
         world.judge_convergence();
+        world.judge_service();
         prop_assert!(world.violations.is_empty(), "{:#?}", world.violations);
     }
 

@@ -2,6 +2,7 @@
 
 mod publishing;
 mod subscribing;
+mod watching;
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -46,12 +47,14 @@ fn broker() -> MockBroker {
 #[derive(Debug)]
 struct VirtualTime {
     start: tokio::time::Instant,
+    /// What the next look at the clocks finds them apart.
+    suspended: Mutex<Duration>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
 impl VirtualTime {
     fn new() -> Arc<Self> {
-        Arc::new(Self { start: tokio::time::Instant::now() })
+        Arc::new(Self { start: tokio::time::Instant::now(), suspended: Mutex::default() })
     }
 }
 
@@ -66,7 +69,7 @@ impl Runtime for VirtualTime {
     }
 
     fn resynchronize(&self) -> Duration {
-        Duration::ZERO
+        std::mem::take(&mut self.suspended.lock().unwrap())
     }
 
     fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<()> {

@@ -337,6 +337,12 @@ impl World {
         for index in 0..self.nodes.len() {
             self.note_losses(index);
             let node = &self.nodes[index];
+            for (table, size, limit) in node.replica.sizes() {
+                if size > limit {
+                    self.violations
+                        .push(format!("G8: node {index}: {table} holds {size} of {limit}"));
+                }
+            }
             if now < node.suspended_until {
                 continue;
             }
@@ -504,6 +510,24 @@ impl World {
             if !node.places.is_empty() {
                 self.violations.push(format!("node {index}: invalidations never completed"));
             }
+        }
+    }
+
+    /// Non-vacuity: after everything has healed, what was just loaded is served.
+    pub(in crate::protocol) fn judge_service(&mut self) {
+        let before = self.hits;
+        for _ in 0..2 {
+            for node in 0..self.nodes.len() {
+                for key in 0..4 {
+                    self.read(node, key);
+                }
+            }
+            self.run_for(Duration::from_millis(20));
+        }
+        let wanted = self.nodes.len() as u64 * 4;
+        if self.hits - before < wanted {
+            let hits = self.hits - before;
+            self.violations.push(format!("only {hits} of {wanted} reads hit after healing"));
         }
     }
 
