@@ -37,7 +37,7 @@ pub enum Freshness {
         /// connection is gone or after its load began, whichever is later. `None`: for ever.
         ///
         /// A connection that breaks is noticed at once; one that dies silently when a fence does not
-        /// return, up to 20 s later.
+        /// return, up to 20 s later (without native fences only once publishing works).
         cap: Option<Duration>,
     },
 }
