@@ -33,15 +33,18 @@ pub enum Freshness {
     Within(Duration),
     /// Serve what is cached, and converge as soon as the broker can be reached.
     Eventual {
-        /// While disconnected, serve a value for at most this long after the connection broke or its load
-        /// began, whichever is later. `None`: for ever.
+        /// While disconnected, serve a value for at most this long after the node noticed that the
+        /// connection is gone or after its load began, whichever is later. `None`: for ever.
+        ///
+        /// A connection that breaks is noticed at once; one that dies silently when a fence does not
+        /// return, up to 20 s later (without native fences only once publishing works).
         cap: Option<Duration>,
     },
 }
 
 impl Freshness {
     /// `Within` five seconds: short enough that nobody notices in a shop or a content site, long enough
-    /// that a broker restart or a slow fence costs no reads of the source.
+    /// that a slow fence, or a short cut that others witness, costs no reads of the source.
     pub const DEFAULT: Self = Self::Within(Duration::from_secs(5));
 
     /// Whether a node can work with this.

@@ -1,7 +1,8 @@
 //! The one place that swaps the standard synchronisation primitives for shuttle's.
 //!
-//! With feature `model` the cache's locks and atomics become scheduling points of shuttle, so that the
-//! model tests explore interleavings; without it they are the standard library's.
+//! With feature `model` the locks, atomics and thread-locals that decide what is stored and served become
+//! scheduling points of shuttle, so that the model tests explore interleavings; without it they are the standard
+//! library's. Counters and bookkeeping stay the standard library's in either case.
 
 #[cfg(not(feature = "model"))]
 pub(crate) use std::{sync, thread_local};

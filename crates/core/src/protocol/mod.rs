@@ -13,6 +13,8 @@
 //! | `repair.rs`, `syncing.rs`, `answering.rs` | the mark rule, gaps, requests and replays |
 //! | `log.rs`, `vector.rs`, `ranges.rs` | what was met, and what is known to exist |
 //! | `fences.rs` | proofs |
+//! | `config.rs` | times and limits |
+//! | `status.rs` | what a node tells of itself: state, reason, warnings, counters |
 
 mod answering;
 mod config;
