@@ -36,8 +36,8 @@ pub enum Freshness {
         /// While disconnected, serve a value for at most this long after the node noticed that the
         /// connection is gone or after its load began, whichever is later. `None`: for ever.
         ///
-        /// A connection that breaks is noticed at once; one that dies silently when a fence does not
-        /// return, up to 20 s later (without native fences only once publishing works).
+        /// A connection that breaks is noticed at once; one that dies silently when a fence is late, up to
+        /// 20 s later.
         cap: Option<Duration>,
     },
 }

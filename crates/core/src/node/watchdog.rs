@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::health::Health;
 use super::uplink::Router;
 use crate::cache::domain::Domain;
-use crate::protocol::{State, fence_interval, fence_timeout};
+use crate::protocol::{Reason, State, Status, fence_interval, fence_timeout};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
@@ -63,7 +63,7 @@ impl Watchdog {
                 tracing::info!("the machine was suspended: proving anew");
                 self.router.lanes().iter().for_each(|lane| lane.hurry());
             }
-            if matches!(self.health.status().state, State::Live | State::Suspect) {
+            if is_connected(&self.health.status()) {
                 domain.advance_connected(now);
             }
             self.adapt_fences(&domain, now);
@@ -98,5 +98,14 @@ impl Watchdog {
                 lane.hurry();
             }
         }
+    }
+}
+
+/// Whether the node has reason to believe that it hears the broker. A fence that is late is a reason not to.
+fn is_connected(status: &Status) -> bool {
+    match status.state {
+        State::Live => true,
+        State::Suspect => status.reason != Some(Reason::FenceLate),
+        State::Starting | State::Disconnected => false,
     }
 }
