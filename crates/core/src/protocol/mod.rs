@@ -14,9 +14,10 @@
 //! | `log.rs`, `vector.rs`, `ranges.rs` | what was met, and what is known to exist |
 //! | `fences.rs` | proofs |
 //! | `config.rs` | times and limits |
-//! | `status.rs` | what a node tells of itself: state, reason, warnings, counters |
+//! | `status.rs`, `condition.rs` | what a node tells of itself: state, reason, warnings, counters |
 
 mod answering;
+mod condition;
 mod config;
 mod fences;
 mod log;
