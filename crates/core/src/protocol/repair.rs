@@ -59,12 +59,7 @@ impl Replica {
         let confirmed = up.confirmed;
         let noticed = self.vector.open_gap().unwrap_or(confirmed);
         self.counters.syncs_alone += 1;
-        if self.was_synced {
-            self.drop_before(confirmed.max(noticed));
-        } else {
-            self.outputs.push_back(Output::DropBefore(confirmed.max(noticed)));
-            self.vector.cover_gaps(confirmed.max(noticed));
-        }
+        self.drop_before(confirmed.max(noticed));
         self.become_synced(now);
     }
 
@@ -88,12 +83,7 @@ impl Replica {
                     self.vector.adopt(*numbered, now);
                 }
             }
-            if self.was_synced {
-                self.drop_before(now);
-            } else {
-                self.outputs.push_back(Output::DropBefore(now));
-                self.vector.cover_gaps(now);
-            }
+            self.drop_before(now);
         }
         self.become_synced(now);
     }

@@ -423,9 +423,10 @@ impl Replica {
         self.up().map(|up| up.epoch)
     }
 
-    /// Drops what is older than `as_of` after the start, and closes the gaps that this covers.
+    /// Drops what is older than `as_of`, and closes the gaps that this covers. Counts as a clear once the start
+    /// is over: before the first sync there is nothing to lose.
     pub(super) fn drop_before(&mut self, as_of: Timestamp) {
-        self.counters.clears += 1;
+        self.counters.clears += u64::from(self.was_synced);
         self.outputs.push_back(Output::DropBefore(as_of));
         self.vector.cover_gaps(as_of);
     }
