@@ -169,6 +169,21 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         !cleared && entry.as_of >= self.shared.barrier() && entry.dependencies_hold()
     }
 
+    /// Every entry as it lies there.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn residents(&self) -> Vec<crate::simulation::Resident<K, V>> {
+        let demand = self.settings.demand;
+        let moment = self.shared.moment(demand);
+        let resident = |(key, entry): (K, Entry<V>)| crate::simulation::Resident {
+            key,
+            as_of: Timestamp::from_nanos(entry.as_of),
+            alive: self.is_alive(&entry),
+            served: self.judge(&entry, &moment, demand) == Verdict::Serve,
+            value: entry.value,
+        };
+        self.engine.iter().map(resident).collect()
+    }
+
     #[cold]
     fn reclaim_one<Q>(&self, key: &Q, now: u64)
     where

@@ -158,7 +158,7 @@ impl Log {
         self.at(*self.index.get(&numbered)?)?.replayed()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
     }

@@ -115,7 +115,7 @@ impl OwnFrames {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
@@ -254,7 +254,7 @@ impl Control {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

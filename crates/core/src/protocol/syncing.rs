@@ -80,7 +80,7 @@ impl Hearing {
         complete.then_some(vector)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn len(&self) -> usize {
         self.answers.len()
     }
