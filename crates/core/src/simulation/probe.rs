@@ -7,7 +7,8 @@ use crate::time::Timestamp;
 /// Is told what a node's driver does to its caches, each time after it was done. What the application's own
 /// calls do it knows.
 ///
-/// The methods run in the node's tasks and must neither call back into the node nor block.
+/// The methods run in the node's tasks, outside of its locks. They may look into caches with
+/// [`resident`](super::resident), and must not block or do anything else to the node.
 pub trait Probe: Send + Sync + 'static {
     /// A target that another node or a foreign publisher named was applied to every cache.
     fn applied(&self, target: Named<'_>, origin: Option<NodeId>);

@@ -19,6 +19,14 @@ pub struct Resident<K, V> {
     pub served: bool,
 }
 
+/// The entry of a key. Counts nothing, touches nothing, reclaims nothing.
+pub fn resident<K: CacheKey, V: CacheValue>(
+    cache: &Cache<K, V>,
+    key: &K,
+) -> Option<Resident<K, V>> {
+    cache.store().resident(key)
+}
+
 /// Every entry of a cache. Counts nothing, touches nothing, reclaims nothing.
 pub fn residents<K: CacheKey, V: CacheValue>(cache: &Cache<K, V>) -> Vec<Resident<K, V>> {
     cache.store().residents()
