@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::publisher::Attempt;
 use super::wire::{Mark, Numbered, Received, Replayed, digest};
 
 /// Ring of the numbered and anonymous frames met on the current unbroken subscription, in the order of first
@@ -41,9 +42,9 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     First,
-    /// The log holds this number with equal bytes.
+    /// The log holds this number with equal bytes, from the same process.
     Duplicate,
-    /// The log holds this number with other bytes.
+    /// The log holds this number with other bytes, or from a twin of its sender.
     Differs,
 }
 
@@ -77,7 +78,11 @@ impl Log {
             Some(frame) => frame[entry.compared_from..] == received.compared,
             None => entry.digest == digest(&received.compared),
         };
-        if same { Met::Duplicate } else { Met::Differs }
+        if same && Attempt(entry.attempt).same_process(Attempt(received.header.attempt)) {
+            Met::Duplicate
+        } else {
+            Met::Differs
+        }
     }
 
     /// Takes in a frame that the stream itself brought, unless it is a duplicate. One that differs from what
@@ -199,6 +204,15 @@ mod tests {
         assert_eq!(log.meet(&frame(1, 1, "a")), Met::First);
         assert_eq!(log.meet(&frame(1, 2, "a")), Met::Duplicate);
         assert_eq!(log.meet(&frame(1, 1, "b")), Met::Differs);
+        assert_eq!(log.replay_from(0).count(), 2);
+    }
+
+    #[test]
+    fn equal_bytes_of_a_twin_are_no_duplicate() {
+        let mut log = log();
+        assert_eq!(log.meet(&frame(1, (5 << 20) + 1, "a")), Met::First);
+        assert_eq!(log.meet(&frame(1, (5 << 20) + 2, "a")), Met::Duplicate);
+        assert_eq!(log.meet(&frame(1, (6 << 20) + 1, "a")), Met::Differs);
         assert_eq!(log.replay_from(0).count(), 2);
     }
 

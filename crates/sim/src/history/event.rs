@@ -32,7 +32,10 @@ pub(crate) struct Found {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum How {
     Hit,
+    /// A load, its own or one that it joined.
     Load,
+    /// Its own, beside the cache: the value is handed out whether or not it may be stored.
+    Fill,
     Failed,
 }
 
@@ -67,8 +70,9 @@ pub(crate) enum Event<'a> {
     LoadEnded { node: usize, cache: CacheName, key: u64 },
     /// A read has ended.
     Read { node: usize, cache: CacheName, key: u64, began: Place, how: How, value: Option<Value> },
-    /// The broker lost a frame on its way to a node whose subscription lives on.
-    Lost { to: usize, from: usize, origin: NodeId, number: u64 },
+    /// The broker lost a frame on its way to a node whose subscription lives on; or on its way to all of them, so that
+    /// no other node can help.
+    Lost { to: usize, from: usize, origin: NodeId, number: u64, to_all: bool },
     /// A numbered frame came to a node.
     Arrived { to: usize, origin: NodeId, number: u64 },
     /// A node's subscription ended.

@@ -27,6 +27,7 @@ struct Lost {
     from: usize,
     origin: NodeId,
     number: u64,
+    to_all: bool,
     at: u64,
     /// When that showed.
     shown: Option<u64>,
@@ -188,8 +189,8 @@ impl Facts {
                 let last = self.nodes[node].absent.entry((cache, key)).or_default();
                 *last = (began, version).max(*last);
             }
-            Event::Lost { to, from, origin, number } => {
-                let lost = Lost { from, origin, number, at: place.at, shown: None };
+            Event::Lost { to, from, origin, number, to_all } => {
+                let lost = Lost { from, origin, number, to_all, at: place.at, shown: None };
                 self.nodes[to].lost.push(lost);
             }
             Event::Arrived { to, origin, number } => {
@@ -200,7 +201,8 @@ impl Facts {
                 }
             }
             Event::Unsubscribed { node } => {
-                for lost in &mut self.nodes[node].lost {
+                // What the others have, they will say.
+                for lost in self.nodes[node].lost.iter_mut().filter(|lost| !lost.to_all) {
                     lost.shown.get_or_insert(place.at);
                 }
             }
@@ -231,7 +233,7 @@ impl Facts {
     /// Takes in what a read returned, after the oracles have judged it.
     pub(crate) fn returned(&mut self, event: &Event<'_>, place: Place) {
         if let Event::Read { node, cache, key, how, value, .. } = event
-            && *how != How::Failed
+            && !matches!(how, How::Failed | How::Fill)
         {
             let facts = &mut self.nodes[*node];
             let parts = facts.parts(*cache, *key, value.as_ref());

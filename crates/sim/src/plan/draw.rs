@@ -253,8 +253,14 @@ fn clip(mut fault: Fault, heal_ms: u64) -> Fault {
 }
 
 /// Leaves out what nothing is promised for: an origin that dies before it can notice that the broker lost its
-/// accepted frame to everybody.
+/// accepted frame to everybody; and losses after a process was cloned, whose numbers are those of its twin.
 fn keep_promises_possible(faults: &mut Vec<Fault>) {
+    let is_clone = |it: &Fault| matches!(it.kind, FaultKind::Clone { .. });
+    let cloned = faults.iter().find(|it| is_clone(it)).map(|it| it.at_ms);
+    faults.retain(|it| {
+        let loses = matches!(it.kind, FaultKind::LoseTo { .. } | FaultKind::LoseAccepted { .. });
+        !loses || cloned.is_none_or(|cloned| it.at_ms + 1_000 < cloned)
+    });
     let losses: Vec<u64> = faults
         .iter()
         .filter(|it| matches!(it.kind, FaultKind::LoseAccepted { .. } | FaultKind::Failover { .. }))
@@ -262,6 +268,6 @@ fn keep_promises_possible(faults: &mut Vec<Fault>) {
         .collect();
     faults.retain(|it| {
         let kills = matches!(it.kind, FaultKind::Crash { .. } | FaultKind::Clone { .. });
-        !kills || losses.iter().all(|lost| it.at_ms < *lost)
+        !kills || is_clone(it) && losses.is_empty() || losses.iter().all(|lost| it.at_ms < *lost)
     });
 }

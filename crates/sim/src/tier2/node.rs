@@ -195,21 +195,41 @@ pub(crate) fn limits(topology: &Topology) -> Limits {
     limits
 }
 
-/// Starts a process. `seeds`: whose stream of random numbers it draws from.
+/// What a process draws its random numbers from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seeds {
+    pub(crate) seed: u64,
+    /// Names this life of this node.
+    pub(crate) own: u64,
+    /// Names the process that this one is a copy of; itself, mostly.
+    pub(crate) copied: u64,
+}
+
+impl Seeds {
+    pub(crate) fn of(seed: u64, node: usize, life: u64) -> Self {
+        let own = Self::name(node, life);
+        Self { seed, own, copied: own }
+    }
+
+    pub(crate) fn name(node: usize, life: u64) -> u64 {
+        node as u64 * 1_000 + life
+    }
+}
+
+/// Starts a process.
 pub(super) fn start(
     topology: &Topology,
     terms: &Terms,
     node: usize,
     clock: &Arc<MachineClock>,
-    seeds: (u64, u64),
+    seeds: Seeds,
     history: &SharedHistory,
     look_every: u64,
 ) -> Result<Participant, ConfigError> {
     if topology.mode == Mode::Naive {
         return Ok(Participant::Naive(Naive::default()));
     }
-    let (seed, life) = seeds;
-    let runtime: Arc<dyn Runtime> = Arc::new(NodeRuntime::new(Arc::clone(clock), seed, life));
+    let runtime: Arc<dyn Runtime> = Arc::new(NodeRuntime::new(Arc::clone(clock), seeds));
     let freshness = match topology.mode {
         Mode::Within { ms } => Freshness::Within(Duration::from_millis(ms)),
         Mode::Eventual | Mode::Naive => Freshness::Eventual { cap: None },
@@ -240,13 +260,16 @@ pub(crate) const SECRET: &[u8] = b"a secret of the simulation's own";
 #[derive(Debug)]
 struct NodeRuntime {
     clock: Arc<MachineClock>,
+    /// Of what a copy of another process has in common with it.
+    copied: u64,
     seed: u64,
     drawn: AtomicU64,
 }
 
 impl NodeRuntime {
-    fn new(clock: Arc<MachineClock>, seed: u64, life: u64) -> Self {
-        Self { clock, seed: stream_of(seed, "life", life).u64(..), drawn: AtomicU64::new(0) }
+    fn new(clock: Arc<MachineClock>, seeds: Seeds) -> Self {
+        let of = |life| stream_of(seeds.seed, "life", life).u64(..);
+        Self { clock, copied: of(seeds.copied), seed: of(seeds.own), drawn: AtomicU64::new(0) }
     }
 }
 
@@ -272,6 +295,7 @@ impl Runtime for NodeRuntime {
 
     fn random_seed(&self) -> u64 {
         let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-        stream_of(self.seed, "draw", drawn).u64(..)
+        // The first makes the identity. What comes later is fresh entropy, also in a copy.
+        stream_of(if drawn == 0 { self.copied } else { self.seed }, "draw", drawn).u64(..)
     }
 }

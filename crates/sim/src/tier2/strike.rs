@@ -3,6 +3,7 @@
 use unstale::transport::TransportErrorKind;
 
 use super::network::ToNode;
+use super::node::Seeds;
 use super::queue::Happening;
 use super::world::World;
 use crate::frames;
@@ -52,11 +53,19 @@ impl World<'_> {
                 }
             }
             FaultKind::Demotion => {
-                if self.broker.down == 0 && self.broker.dying.is_none() {
+                if self.broker.down > 0 || self.broker.dying.is_some() {
+                    return;
+                }
+                if self.plan.topology.native_fences {
                     self.broker.demoted = Some(self.broker.primary);
                     self.demoted_at = self.now;
-                    self.broker.succeed();
+                } else {
+                    // A fence that is a frame would come back by way of the successor, and prove nothing. A
+                    // broker where that can be has fences of its own, or it closes the connections.
+                    self.broker.demoted = None;
+                    self.cut_all();
                 }
+                self.broker.succeed();
             }
             FaultKind::LoseTo { node, frames } => self.broker.lose_to[*node % count] += frames,
             FaultKind::LoseAccepted { frames } => self.broker.lose_accepted += frames,
@@ -170,7 +179,9 @@ impl World<'_> {
         let path = &mut self.nodes[node].path;
         path.blocked_out -= u32::from(out);
         path.blocked_in -= u32::from(inward);
-        let dies = !keeps && self.chance.bool();
+        // Without a bound a dead connection is noticed after 20 s only: longer than a run has.
+        let can_die = !keeps && self.terms.within.is_some();
+        let dies = can_die && self.chance.bool();
         if dies && self.terms.naive {
             // It would stay deaf for ever; a kind library notices at once.
             self.nodes[node].path.held_out.clear();
@@ -220,7 +231,8 @@ impl World<'_> {
         }
         self.stop(node);
         let life = self.nodes[node].life + 1;
-        let seeds = (self.plan.seed, of as u64 * 1_000 + self.nodes[of].life);
+        let copied = Seeds::name(of, self.nodes[of].life);
+        let seeds = Seeds { copied, ..Seeds::of(self.plan.seed, node, life) };
         self.start_as(node, life, seeds);
     }
 

@@ -195,7 +195,7 @@ impl World<'_> {
             }
         }
         self.record(&Event::LoadEnded { node, cache, key });
-        self.record(&Event::Read { node, cache, key, began: read, how: How::Load, value });
+        self.record(&Event::Read { node, cache, key, began: read, how: How::Fill, value });
         if self.watched {
             self.look(node);
         }

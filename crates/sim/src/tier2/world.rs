@@ -173,11 +173,11 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn start(&mut self, node: usize, life: u64) {
-        self.start_as(node, life, (self.plan.seed, node as u64 * 1_000 + life));
+        self.start_as(node, life, node::Seeds::of(self.plan.seed, node, life));
     }
 
     /// Starts a process that draws from this stream.
-    pub(super) fn start_as(&mut self, node: usize, life: u64, seeds: (u64, u64)) {
+    pub(super) fn start_as(&mut self, node: usize, life: u64, seeds: node::Seeds) {
         if self.nodes[node].participant.is_some() || self.nodes[node].life >= life {
             return;
         }
@@ -603,7 +603,7 @@ impl<'p> World<'p> {
         if lost {
             for to in 0..self.nodes.len() {
                 if self.broker.subscribers[to].is_some() {
-                    self.lose(frame, from, to);
+                    self.lose(frame, from, to, true);
                 }
             }
             return;
@@ -629,7 +629,7 @@ impl<'p> World<'p> {
             }
             if is_numbered && self.broker.lose_to[to] > 0 {
                 self.broker.lose_to[to] -= 1;
-                self.lose(frame, from, to);
+                self.lose(frame, from, to, false);
                 continue;
             }
             let connection = subscriber.connection;
@@ -637,9 +637,9 @@ impl<'p> World<'p> {
         }
     }
 
-    fn lose(&self, frame: &Bytes, from: usize, to: usize) {
+    fn lose(&self, frame: &Bytes, from: usize, to: usize, to_all: bool) {
         if let Some((origin, number)) = frames::numbered(frame) {
-            self.record(&Event::Lost { to, from, origin, number });
+            self.record(&Event::Lost { to, from, origin, number, to_all });
         }
     }
 
