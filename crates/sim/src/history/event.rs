@@ -70,9 +70,9 @@ pub(crate) enum Event<'a> {
     LoadEnded { node: usize, cache: CacheName, key: u64 },
     /// A read has ended.
     Read { node: usize, cache: CacheName, key: u64, began: Place, how: How, value: Option<Value> },
-    /// The broker lost a frame on its way to a node whose subscription lives on; or on its way to all of them, so that
-    /// no other node can help.
-    Lost { to: usize, from: usize, origin: NodeId, number: u64, to_all: bool },
+    /// The broker lost a frame on its way to somebody whose subscription lives on. Whoever asks that one what it
+    /// missed will not hear of the frame either.
+    Lost { from: usize, origin: NodeId, number: u64 },
     /// A numbered frame came to a node.
     Arrived { to: usize, origin: NodeId, number: u64 },
     /// A node's subscription ended.

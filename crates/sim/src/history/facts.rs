@@ -21,15 +21,14 @@ pub(crate) struct Commit {
     pub(crate) orphaned: bool,
 }
 
-/// A frame that a node did not get although its subscription lived on.
+/// A frame that the broker lost on its way to somebody.
 #[derive(Clone, Debug)]
 struct Lost {
     from: usize,
     origin: NodeId,
     number: u64,
-    to_all: bool,
     at: u64,
-    /// When that showed.
+    /// When this node met it, or a later one of its origin.
     shown: Option<u64>,
 }
 
@@ -189,21 +188,15 @@ impl Facts {
                 let last = self.nodes[node].absent.entry((cache, key)).or_default();
                 *last = (began, version).max(*last);
             }
-            Event::Lost { to, from, origin, number, to_all } => {
-                let lost = Lost { from, origin, number, to_all, at: place.at, shown: None };
-                self.nodes[to].lost.push(lost);
+            Event::Lost { from, origin, number } => {
+                let lost = Lost { from, origin, number, at: place.at, shown: None };
+                self.nodes.iter_mut().for_each(|node| node.lost.push(lost.clone()));
             }
             Event::Arrived { to, origin, number } => {
                 for lost in &mut self.nodes[to].lost {
                     if lost.origin == origin && number >= lost.number {
                         lost.shown.get_or_insert(place.at);
                     }
-                }
-            }
-            Event::Unsubscribed { node } => {
-                // What the others have, they will say.
-                for lost in self.nodes[node].lost.iter_mut().filter(|lost| !lost.to_all) {
-                    lost.shown.get_or_insert(place.at);
                 }
             }
             _ => {}

@@ -131,9 +131,7 @@ fn numbers(event: &Event<'_>) -> (Kind, [u64; 4]) {
             let what = (*cache as u64) | ((*how as u64) << 8) | (version << 16);
             (Kind::Read, [*node as u64, *key, what, began.seq])
         }
-        Event::Lost { to, from, number, .. } => {
-            (Kind::Lost, [*to as u64, *from as u64, *number, 0])
-        }
+        Event::Lost { from, number, .. } => (Kind::Lost, [*from as u64, *number, 0, 0]),
         Event::Arrived { to, number, .. } => (Kind::Arrived, [*to as u64, *number, 0, 0]),
         Event::Unsubscribed { node } => (Kind::Unsubscribed, just(*node)),
         Event::MetAgain { node, changed } => {

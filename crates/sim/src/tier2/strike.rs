@@ -231,6 +231,7 @@ impl World<'_> {
         }
         self.stop(node);
         let life = self.nodes[node].life + 1;
+        self.cloned = true;
         let copied = Seeds::name(of, self.nodes[of].life);
         let seeds = Seeds { copied, ..Seeds::of(self.plan.seed, node, life) };
         self.start_as(node, life, seeds);

@@ -59,6 +59,9 @@ pub(super) struct World<'p> {
     /// Of processes that have ended.
     pub(super) retired: Option<Counters>,
     sampled: Counters,
+    /// Whether a process was cloned: what twins say under one number is told apart, and the log finds only one of
+    /// the two again.
+    pub(super) cloned: bool,
 }
 
 /// Runs a plan.
@@ -116,6 +119,7 @@ impl<'p> World<'p> {
             coverage: Coverage::default(),
             retired: None,
             sampled: Counters::default(),
+            cloned: false,
         }
     }
 
@@ -601,11 +605,7 @@ impl<'p> World<'p> {
             lose
         };
         if lost {
-            for to in 0..self.nodes.len() {
-                if self.broker.subscribers[to].is_some() {
-                    self.lose(frame, from, to, true);
-                }
-            }
+            self.lose(frame, from);
             return;
         }
         self.spread(frame, from, self.broker.primary);
@@ -629,7 +629,7 @@ impl<'p> World<'p> {
             }
             if is_numbered && self.broker.lose_to[to] > 0 {
                 self.broker.lose_to[to] -= 1;
-                self.lose(frame, from, to, false);
+                self.lose(frame, from);
                 continue;
             }
             let connection = subscriber.connection;
@@ -637,9 +637,9 @@ impl<'p> World<'p> {
         }
     }
 
-    fn lose(&self, frame: &Bytes, from: usize, to: usize, to_all: bool) {
+    fn lose(&self, frame: &Bytes, from: usize) {
         if let Some((origin, number)) = frames::numbered(frame) {
-            self.record(&Event::Lost { to, from, origin, number, to_all });
+            self.record(&Event::Lost { from, origin, number });
         }
     }
 
@@ -734,7 +734,8 @@ impl<'p> World<'p> {
 
     /// Whether the node has met exactly this frame on this subscription, and must recognise it.
     fn met_again(&mut self, node: usize, frame: &Bytes) -> bool {
-        if !self.watched || self.plan.topology.tiny_tables || frames::numbered(frame).is_none() {
+        let forgets = self.plan.topology.tiny_tables || self.cloned;
+        if !self.watched || forgets || frames::numbered(frame).is_none() {
             return false;
         }
         !self.nodes[node].met.insert(XxHash3_64::oneshot(frame))
