@@ -71,6 +71,9 @@ mod protocol;
 mod receipt;
 pub mod runtime;
 mod shim;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod target;
 mod time;
 pub mod transport;

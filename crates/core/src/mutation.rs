@@ -214,6 +214,8 @@ mutations! {
     OtherBytesSkipped,
     /// A frame of another process under our own identity is skipped.
     CloneNotNoticed,
+    /// Two processes of one identity that publish equal bytes under one number are taken for one.
+    TwinsNotToldApart,
     /// An own frame that comes back after its publish has returned is taken for another process's.
     LateEchoIsAClone,
     /// A new subscription goes on with the generator as it was, which a forked twin has too.

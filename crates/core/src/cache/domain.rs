@@ -209,6 +209,19 @@ pub(crate) struct Domain {
     pub(crate) shared: Arc<Shared>,
     default: Freshness,
     next_reclaim: std::sync::atomic::AtomicUsize,
+    #[cfg(feature = "simulation")]
+    probe: std::sync::OnceLock<Watching>,
+}
+
+/// A probe that was set.
+#[cfg(feature = "simulation")]
+struct Watching(Arc<dyn crate::simulation::Probe>);
+
+#[cfg(feature = "simulation")]
+impl std::fmt::Debug for Watching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Probe(..)")
+    }
 }
 
 impl Drop for Domain {
@@ -256,6 +269,8 @@ impl Domain {
             shared: Arc::new(shared),
             default,
             next_reclaim: std::sync::atomic::AtomicUsize::new(0),
+            #[cfg(feature = "simulation")]
+            probe: std::sync::OnceLock::new(),
         })
     }
 
@@ -281,6 +296,31 @@ impl Domain {
 
     /// Invalidates what a target names. Returns once no read that starts later can see it.
     pub(crate) fn apply(&self, target: &Target, origin: Origin) -> Applied {
+        let applied = self.apply_to_caches(target, origin);
+        #[cfg(feature = "simulation")]
+        match origin {
+            Origin::Local => {}
+            Origin::Node(node) => self.tell(|probe| probe.applied(target.into(), Some(node))),
+            Origin::Unknown => self.tell(|probe| probe.applied(target.into(), None)),
+        }
+        applied
+    }
+
+    /// Tells the probe, if there is one.
+    #[cfg(feature = "simulation")]
+    fn tell(&self, what: impl FnOnce(&dyn crate::simulation::Probe)) {
+        if let Some(Watching(probe)) = self.probe.get() {
+            what(&**probe);
+        }
+    }
+
+    /// Sets the probe; a second one is ignored.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn set_probe(&self, probe: Arc<dyn crate::simulation::Probe>) {
+        let _second = self.probe.set(Watching(probe));
+    }
+
+    fn apply_to_caches(&self, target: &Target, origin: Origin) -> Applied {
         match target {
             Target::Key { cache, schema, key } => match self.shared.cache(cache) {
                 Some(cache) => cache.apply_key(*schema, key, origin),
@@ -312,6 +352,8 @@ impl Domain {
         self.raise_barrier(as_of, *serving);
         drop(serving);
         self.shared.note_deaths();
+        #[cfg(feature = "simulation")]
+        self.tell(|probe| probe.dropped(as_of));
     }
 
     fn raise_barrier(&self, as_of: Timestamp, serving: bool) {
@@ -333,6 +375,8 @@ impl Domain {
     /// that moment has been applied.
     pub(crate) fn advance_horizon(&self, to: Timestamp) {
         self.shared.proof.0.horizon.fetch_max(to.as_nanos(), Ordering::AcqRel);
+        #[cfg(feature = "simulation")]
+        self.tell(|probe| probe.advanced(to));
     }
 
     /// The latest moment for which it is proven that everything was applied.
@@ -364,6 +408,8 @@ impl Domain {
         self.raise_barrier(as_of, serving);
         drop(current);
         self.shared.note_deaths();
+        #[cfg(feature = "simulation")]
+        self.tell(|probe| probe.serving(serving));
     }
 
     /// Reclaims memory: free cells in one part of the table, and the dead entries of one cache, if any

@@ -72,6 +72,11 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         Self { store }
     }
 
+    #[cfg(feature = "simulation")]
+    pub(crate) fn store(&self) -> &Store<K, V> {
+        &self.store
+    }
+
     /// The cache's name, the same on all nodes.
     pub fn name(&self) -> &str {
         &self.store.settings.name

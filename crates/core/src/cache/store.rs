@@ -171,6 +171,31 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         !cleared && as_of >= self.shared.barrier() && entry.dependencies_hold()
     }
 
+    /// Every entry as it lies there.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn residents(&self) -> Vec<crate::simulation::Resident<K, V>> {
+        self.engine.iter().map(|(key, entry)| self.as_resident(key, entry)).collect()
+    }
+
+    /// The entry of a key as it lies there.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn resident(&self, key: &K) -> Option<crate::simulation::Resident<K, V>> {
+        Some(self.as_resident(key.clone(), self.engine.peek(key)?))
+    }
+
+    #[cfg(feature = "simulation")]
+    fn as_resident(&self, key: K, entry: Entry<V>) -> crate::simulation::Resident<K, V> {
+        let demand = self.settings.demand;
+        let moment = self.shared.moment(demand);
+        crate::simulation::Resident {
+            key,
+            as_of: Timestamp::from_nanos(entry.as_of),
+            alive: self.is_alive(&entry),
+            served: self.judge(&entry, &moment, demand) == Verdict::Serve,
+            value: entry.value,
+        }
+    }
+
     #[cold]
     fn reclaim_one<Q>(&self, key: &Q, now: u64)
     where

@@ -60,6 +60,10 @@ pub struct NodeBuilder {
     authentication: Option<Authentication>,
     runtime: Option<Arc<dyn Runtime>>,
     strict_suspend: bool,
+    #[cfg(feature = "simulation")]
+    limits: crate::simulation::Limits,
+    #[cfg(feature = "simulation")]
+    probe: Option<Arc<dyn crate::simulation::Probe>>,
     #[cfg(feature = "metrics")]
     recorder: Option<super::metrics::SharedRecorder>,
 }
@@ -73,6 +77,10 @@ impl NodeBuilder {
             authentication: None,
             runtime: None,
             strict_suspend: false,
+            #[cfg(feature = "simulation")]
+            limits: crate::simulation::Limits::default(),
+            #[cfg(feature = "simulation")]
+            probe: None,
             #[cfg(feature = "metrics")]
             recorder: None,
         }
@@ -116,6 +124,22 @@ impl NodeBuilder {
         self
     }
 
+    /// Table sizes, for simulations of their overflow.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn limits(mut self, limits: crate::simulation::Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Is told what is done to the caches.
+    #[cfg(feature = "simulation")]
+    #[doc(hidden)]
+    pub fn probe(mut self, probe: Arc<dyn crate::simulation::Probe>) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
     /// Where the node's metrics go, once a second, instead of to the recorder that the process installed. For
     /// several nodes of one namespace in one process, whose figures would otherwise overwrite each other.
     ///
@@ -153,6 +177,8 @@ impl NodeBuilder {
             config.first_lane = index == 0;
             config.max_frame_bytes = capabilities.max_frame_bytes;
             config.native_fences = capabilities.native_fences;
+            #[cfg(feature = "simulation")]
+            self.limits.apply(&mut config);
             let outbox = Arc::new(config.outbox());
             let (lane, progress) = Lane::new(outbox.clone(), within);
             let lane = Arc::new(lane);
@@ -164,6 +190,10 @@ impl NodeBuilder {
         let router =
             Arc::new(Router::new(lanes, health.clone(), horizons.clone(), runtime.clone()));
         let domain = Domain::new(runtime.clone(), router.clone(), self.freshness);
+        #[cfg(feature = "simulation")]
+        if let Some(probe) = self.probe {
+            domain.set_probe(probe);
+        }
         let surroundings = Surroundings {
             domain: Arc::downgrade(&domain),
             horizons,

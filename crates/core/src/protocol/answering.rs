@@ -74,7 +74,7 @@ impl Answering {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn len(&self) -> usize {
         self.pending.len()
     }

@@ -93,7 +93,7 @@ impl Replica {
     }
 
     /// Every table with its size and its limit.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn sizes(&self) -> [(&'static str, usize, usize); 8] {
         let config = &self.config;
         [
@@ -108,7 +108,7 @@ impl Replica {
         ]
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn control_bytes(&self) -> usize {
         self.publisher.control.bytes()
     }

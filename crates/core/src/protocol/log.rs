@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::publisher::Attempt;
 use super::wire::{Mark, Numbered, Received, Replayed, digest};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
@@ -43,9 +44,9 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     First,
-    /// The log holds this number with equal bytes.
+    /// The log holds this number with equal bytes, from the same process.
     Duplicate,
-    /// The log holds this number with other bytes.
+    /// The log holds this number with other bytes, or from a twin of its sender.
     Differs,
 }
 
@@ -79,6 +80,7 @@ impl Log {
             Some(frame) => frame[entry.compared_from..] == received.compared,
             None => entry.digest == digest(&received.compared),
         };
+        let same = same && Attempt(entry.attempt).same_process(Attempt(received.header.attempt));
         if same || mutation::active(Mutation::OtherBytesSkipped) {
             Met::Duplicate
         } else {
@@ -176,7 +178,7 @@ impl Log {
         self.at(*self.index.get(&numbered)?)?.replayed()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
     }
@@ -221,6 +223,15 @@ mod tests {
         assert_eq!(log.meet(&frame(1, 1, "a")), Met::First);
         assert_eq!(log.meet(&frame(1, 2, "a")), Met::Duplicate);
         assert_eq!(log.meet(&frame(1, 1, "b")), Met::Differs);
+        assert_eq!(log.replay_from(0).count(), 2);
+    }
+
+    #[test]
+    fn equal_bytes_of_a_twin_are_no_duplicate() {
+        let mut log = log();
+        assert_eq!(log.meet(&frame(1, (5 << 20) + 1, "a")), Met::First);
+        assert_eq!(log.meet(&frame(1, (5 << 20) + 2, "a")), Met::Duplicate);
+        assert_eq!(log.meet(&frame(1, (6 << 20) + 1, "a")), Met::Differs);
         assert_eq!(log.replay_from(0).count(), 2);
     }
 

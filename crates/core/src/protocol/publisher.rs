@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::config::Config;
-use super::wire::digest;
+use super::wire::{Received, digest};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
@@ -31,7 +31,7 @@ pub(crate) enum Sent {
 pub(crate) struct InFlight {
     pub(crate) id: PublishId,
     pub(crate) sent: Sent,
-    pub(crate) attempt: u32,
+    pub(crate) attempt: Attempt,
     /// The subscription that was confirmed when it began.
     pub(crate) epoch: Option<u64>,
     pub(crate) deadline: Timestamp,
@@ -46,13 +46,41 @@ pub(crate) struct Sealed {
     pub(crate) compared: Bytes,
     /// Targets in it.
     pub(crate) targets: u64,
-    /// How often it has been published.
-    pub(crate) attempts: u32,
+    /// The last try at publishing it.
+    pub(crate) attempt: Attempt,
     /// The place in the outbox that is reached once it is accepted, 0 for none.
     pub(crate) place: u64,
     pub(crate) kind: Kind,
     /// It stands for a frame that was given up.
     pub(crate) replacement: bool,
+}
+
+/// Which try at publishing a frame this is, and in its upper bits a number that the sender draws with each
+/// subscription. Two processes that share an identity do not share that one: what both publish under one number is
+/// told apart by it even where the bytes are equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attempt(pub(crate) u32);
+
+impl Attempt {
+    /// A million tries are weeks of them.
+    const COUNT_BITS: u32 = 20;
+
+    /// No try yet, of a frame that is sealed now.
+    pub(crate) fn none(rng: &mut fastrand::Rng) -> Self {
+        Self(rng.u32(..) << Self::COUNT_BITS)
+    }
+
+    /// The next try.
+    pub(crate) fn next(self) -> Self {
+        let count = self.0 & ((1 << Self::COUNT_BITS) - 1);
+        Self(if count + 1 < 1 << Self::COUNT_BITS { self.0 + 1 } else { self.0 })
+    }
+
+    /// Whether both are tries of one process at frames that it sealed on one subscription.
+    pub(crate) fn same_process(self, other: Self) -> bool {
+        self.0 >> Self::COUNT_BITS == other.0 >> Self::COUNT_BITS
+            || mutation::active(Mutation::TwinsNotToldApart)
+    }
 }
 
 /// What a numbered frame carries.
@@ -79,7 +107,7 @@ pub(crate) struct OwnFrames {
     frames: BTreeMap<u64, Sealed>,
     bytes: usize,
     /// Kept for far longer than the frames: an echo that nobody recognises would pass for a clone's frame.
-    digests: BTreeMap<u64, u64>,
+    digests: BTreeMap<u64, (u64, Attempt)>,
     max_frames: usize,
     max_bytes: usize,
 }
@@ -98,7 +126,7 @@ impl OwnFrames {
     }
 
     pub(crate) fn insert(&mut self, sealed: Sealed) {
-        self.digests.insert(sealed.number, digest(&sealed.compared));
+        self.digests.insert(sealed.number, (digest(&sealed.compared), sealed.attempt));
         if self.digests.len() > Self::MAX_DIGESTS {
             self.digests.pop_first();
         }
@@ -116,7 +144,7 @@ impl OwnFrames {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
@@ -205,12 +233,17 @@ impl Publisher {
         }
     }
 
-    /// Whether we sealed these bytes under this number; `false` also if that is too long ago to tell.
-    pub(crate) fn has_sealed(&self, number: u64, compared: &Bytes) -> bool {
+    /// Whether we sealed this frame under this number; `false` also if that is too long ago to tell.
+    pub(crate) fn has_sealed(&self, number: u64, received: &Received) -> bool {
+        let attempt = Attempt(received.header.attempt);
         match &self.head.sealed {
-            Some(sealed) if sealed.number == number => sealed.compared == *compared,
+            Some(sealed) if sealed.number == number => {
+                sealed.compared == received.compared && sealed.attempt.same_process(attempt)
+            }
             _ if mutation::active(Mutation::LateEchoIsAClone) => false,
-            _ => self.own.digests.get(&number) == Some(&digest(compared)),
+            _ => self.own.digests.get(&number).is_some_and(|(known, sealed)| {
+                *known == digest(&received.compared) && sealed.same_process(attempt)
+            }),
         }
     }
 
@@ -256,7 +289,7 @@ impl Control {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

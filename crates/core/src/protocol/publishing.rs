@@ -1,6 +1,8 @@
 //! Publishing: sealing, resending, echoes, beacons, leaving.
 
-use super::publisher::{Echo, Fence, Head, InFlight, Kind, PublishId, Publisher, Sealed, Sent};
+use super::publisher::{
+    Attempt, Echo, Fence, Head, InFlight, Kind, PublishId, Publisher, Sealed, Sent,
+};
 use super::replica::{Link, Output, Replica};
 use super::status::{Reason, Warning};
 use super::wire::Body;
@@ -66,7 +68,13 @@ impl Replica {
         deadlines.chain(retries.into_iter().flatten()).min()
     }
 
-    fn begin(&mut self, sent: Sent, attempt: u32, frame: bytes::Bytes, now: Timestamp) -> InFlight {
+    fn begin(
+        &mut self,
+        sent: Sent,
+        attempt: Attempt,
+        frame: bytes::Bytes,
+        now: Timestamp,
+    ) -> InFlight {
         let id = self.publisher.next_publish;
         self.publisher.next_publish += 1;
         // A large frame on a slow way may need longer than one attempt has: each gets more than the last.
@@ -102,9 +110,9 @@ impl Replica {
         let Some(sealed) = &mut self.publisher.head.sealed else {
             return;
         };
-        sealed.attempts += 1;
-        let (number, attempt) = (sealed.number, sealed.attempts);
-        let frame = self.codec.frame(&sealed.compared, attempt);
+        sealed.attempt = sealed.attempt.next();
+        let (number, attempt) = (sealed.number, sealed.attempt);
+        let frame = self.codec.frame(&sealed.compared, attempt.0);
         let in_flight = self.begin(Sent::Numbered(number), attempt, frame, now);
         self.publisher.head.retry_at = None;
         self.publisher.head.in_flight = Some(in_flight);
@@ -113,10 +121,13 @@ impl Replica {
     /// What a mistake makes of a frame that is published again: the next targets take the place of its own.
     fn change_sealed(&mut self) {
         let last = self.publisher.last_sealed;
-        let is_last = self.publisher.head.sealed.as_ref().is_some_and(|it| it.number == last);
-        if is_last && let Some((targets, place)) = self.outbox.take(self.max_targets_bytes()) {
+        let Some(Sealed { number, attempt, .. }) = self.publisher.head.sealed else { return };
+        if number == last
+            && let Some((targets, place)) = self.outbox.take(self.max_targets_bytes())
+        {
             self.publisher.last_sealed -= 1;
-            self.publisher.head.sealed = Some(self.seal(&Body::Targets(targets), place));
+            let changed = self.seal(&Body::Targets(targets), place);
+            self.publisher.head.sealed = Some(Sealed { attempt, ..changed });
         }
     }
 
@@ -161,7 +172,8 @@ impl Replica {
             Body::Goodbye => Kind::Goodbye,
             _ => Kind::Beacon,
         };
-        Sealed { number, compared, targets, attempts: 0, place, kind, replacement: false }
+        let attempt = self.sealing_attempt;
+        Sealed { number, compared, targets, attempt, place, kind, replacement: false }
     }
 
     fn head_published(
@@ -247,7 +259,7 @@ impl Replica {
     // Echoes.
 
     /// An own numbered frame was met in the stream, and it is what we sealed.
-    pub(super) fn echo_of_numbered(&mut self, number: u64, attempt: u32, now: Timestamp) {
+    pub(super) fn echo_of_numbered(&mut self, number: u64, attempt: Attempt, now: Timestamp) {
         self.publisher.echoes.met(Echo::Numbered(number));
         let head = &mut self.publisher.head;
         if head.sealed.as_ref().is_none_or(|sealed| sealed.number != number) {
@@ -301,14 +313,14 @@ impl Replica {
         {
             fence.retry_at = None;
             let frame = self.control_frame(&Body::Fence { token });
-            let in_flight = self.begin(Sent::Fence(token), 0, frame, now);
+            let in_flight = self.begin(Sent::Fence(token), Attempt::default(), frame, now);
             self.publisher.fence.in_flight = Some(in_flight);
         }
         let control = &mut self.publisher.control;
         if control.in_flight.is_none() && !waits(control.retry_at) {
             control.retry_at = None;
             if let Some((sent, frame)) = control.pop() {
-                let in_flight = self.begin(sent, 0, frame, now);
+                let in_flight = self.begin(sent, Attempt::default(), frame, now);
                 self.publisher.control.in_flight = Some(in_flight);
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::log::Met;
-use super::publisher::{Echo, Sent};
+use super::publisher::{Attempt, Echo, Sent};
 use super::replica::{Link, Output, Replica};
 use super::status::Warning;
 use super::wire::{Body, Ignored, Received, Replay, Replayed, digest};
@@ -89,12 +89,12 @@ impl Replica {
 
     /// A numbered frame under our own identity.
     fn own_numbered(&mut self, received: &Received, number: u64, now: Timestamp) {
-        if self.publisher.has_sealed(number, &received.compared) {
+        if self.publisher.has_sealed(number, received) {
             // It was applied here before it was published.
             if !mutation::active(Mutation::OwnEchoNotLogged) {
                 self.log.meet(received);
             }
-            self.echo_of_numbered(number, received.header.attempt, now);
+            self.echo_of_numbered(number, Attempt(received.header.attempt), now);
         } else if self.log.meet(received) == Met::Duplicate
             || mutation::active(Mutation::CloneNotNoticed)
         {
@@ -105,7 +105,7 @@ impl Replica {
             self.apply(received, None, now);
             self.drop_before(now);
             // Both twins come here, each with the bytes of the other.
-            self.stir(digest(&received.compared));
+            self.stir(digest(&received.compared) ^ u64::from(received.header.attempt));
             self.reincarnate(now);
         }
     }
@@ -222,7 +222,7 @@ impl Replica {
         if let Some((node, number)) = numbered {
             self.replies.remove(&(node, number));
             if node == self.publisher.id {
-                if self.publisher.has_sealed(number, &received.compared) {
+                if self.publisher.has_sealed(number, &received) {
                     return;
                 }
             } else {

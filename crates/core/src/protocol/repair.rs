@@ -323,7 +323,7 @@ impl Replica {
             return self.log.replay_one(numbered);
         };
         Some(if sealed.kind == Kind::Targets {
-            Replayed::Frame(self.codec.frame(&sealed.compared, sealed.attempts))
+            Replayed::Frame(self.codec.frame(&sealed.compared, sealed.attempt.0))
         } else {
             Replayed::Met(numbered)
         })

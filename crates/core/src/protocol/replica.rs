@@ -11,7 +11,7 @@ use super::config::Config;
 use super::fences::Fences;
 use super::log::Log;
 use super::outbox::Outbox;
-use super::publisher::{PublishId, Publisher};
+use super::publisher::{Attempt, PublishId, Publisher};
 use super::status::{Counters, Reason, State, Status, Warning};
 use super::syncing::{Hearing, Up};
 use super::vector::Vector;
@@ -91,6 +91,8 @@ pub(crate) struct Replica {
     /// Whether this node has ever been synced.
     pub(super) was_synced: bool,
     pub(super) publisher: Publisher,
+    /// What the attempts of frames that are sealed now begin with.
+    pub(super) sealing_attempt: Attempt,
     pub(super) log: Log,
     pub(super) mark: Option<Mark>,
     /// Who ordered the channel when the mark was met.
@@ -147,6 +149,7 @@ impl Replica {
         let id = random_node_id(&mut rng);
         Self {
             publisher: Publisher::new(id, &config),
+            sealing_attempt: Attempt::none(&mut rng),
             log: Log::new(config.max_log_frames, config.max_log_bytes),
             vector: Vector::new(config.max_origins, config.max_ranges),
             fences: Fences::new(),
@@ -222,6 +225,7 @@ impl Replica {
         if !mutation::active(Mutation::EntropyNotStirred) {
             self.stir(entropy);
         }
+        self.sealing_attempt = Attempt::none(&mut self.rng);
         self.epochs += 1;
         if !mutation::active(Mutation::LogSurvivesSubscription) {
             self.log.reset();

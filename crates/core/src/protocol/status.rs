@@ -217,7 +217,7 @@ macro_rules! counters {
             }
 
             /// The sums of two sets.
-            pub(crate) fn plus(self, other: Self) -> Self {
+            pub fn plus(self, other: Self) -> Self {
                 Self { $($name: self.$name.saturating_add(other.$name),)* }
             }
         }

@@ -81,7 +81,7 @@ impl Hearing {
         (complete || mutation::active(Mutation::IncompleteAnswerCounts)).then_some(vector)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn len(&self) -> usize {
         self.answers.len()
     }

@@ -253,7 +253,7 @@ fn a_frame_that_nobody_can_read_costs_one_clear_in_a_third_of_the_bound() {
 #[test]
 fn one_answer_for_several_begins_at_the_earliest_of_their_marks() {
     let mut together = 0;
-    for seed in 0..20 {
+    for seed in 0..60 {
         let mut world = seeded(true, seed);
         warm(&mut world);
         world.run(&[

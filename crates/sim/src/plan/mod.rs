@@ -1,0 +1,178 @@
+//! What happens in a run, as data.
+//!
+//! A seed becomes a [`Plan`], the plan becomes a run. Only the plan decides what the workload does and which faults
+//! there are; the run adds nothing but latencies and the nodes' own draws, from streams of their own. So a plan
+//! can be written to a file, shortened, and run again.
+
+mod draw;
+mod faults;
+mod motifs;
+mod profile;
+
+use serde::{Deserialize, Serialize};
+
+pub use faults::{Fault, FaultKind};
+pub use profile::{Mode, Profile, Request};
+
+/// All that is needed to repeat a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Feeds latencies and the nodes' own draws.
+    pub seed: u64,
+    /// What it was drawn from.
+    pub profile: Profile,
+    /// Who takes part.
+    pub topology: Topology,
+    /// When the faults end: from then on the nodes must converge.
+    pub heal_ms: u64,
+    /// The length of the run.
+    pub duration_ms: u64,
+    /// What the application does, in order of time.
+    pub workload: Vec<Op>,
+    /// A workload by rates beside it, for runs too large to be listed.
+    pub rates: Option<Rates>,
+    /// What goes wrong, in order of time.
+    pub faults: Vec<Fault>,
+}
+
+/// Who takes part, and how they are connected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Topology {
+    /// How many nodes.
+    pub nodes: usize,
+    /// Staleness that reads allow, or none.
+    pub mode: Mode,
+    /// Whether the transport has fences of its own.
+    pub native_fences: bool,
+    /// Whether frames are signed.
+    pub authenticated: bool,
+    /// The shortest that a message travels.
+    pub latency_min_us: u64,
+    /// The longest.
+    pub latency_max_us: u64,
+    /// How much faster than true each node's clock runs, in parts per million.
+    pub drift_ppm: Vec<i64>,
+    /// Rows of the data source.
+    pub keys: u64,
+    /// Whether caches built from caches take part.
+    pub nested: bool,
+    /// Tables so small that they overflow.
+    pub tiny_tables: bool,
+    /// How long the data source takes at most.
+    pub source_max_us: u64,
+    /// What waits for a subscriber at most, at the broker.
+    pub broker_buffer_bytes: usize,
+    /// Nodes start within this time.
+    pub start_within_ms: u64,
+}
+
+/// One thing that the application does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// When.
+    pub at_ms: u64,
+    /// Through which node.
+    pub node: usize,
+    /// What.
+    pub what: Action,
+}
+
+/// What the application does through a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Reads a row.
+    Read {
+        /// Which.
+        key: u64,
+    },
+    /// Reads the twin of a row, in a cache that serves without proof for ever.
+    ReadLasting {
+        /// Which.
+        key: u64,
+    },
+    /// Reads a page, which is built from two shelves, which are built from two rows each.
+    ReadPage {
+        /// Which.
+        key: u64,
+    },
+    /// Commits a row and invalidates it.
+    Write {
+        /// Which.
+        key: u64,
+        /// How it is invalidated.
+        by: Means,
+    },
+}
+
+/// How a changed row is invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// By its key.
+    Key,
+    /// By its tag.
+    Tag,
+    /// By clearing its caches.
+    Cache,
+    /// By clearing everything.
+    Everything,
+}
+
+/// A workload by rates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Invalidations per second, over all nodes.
+    pub writes_per_s: f64,
+    /// Reads per second of each node.
+    pub reads_per_s: f64,
+    /// Through how many of the nodes is written.
+    pub writers: usize,
+}
+
+impl Plan {
+    /// The number of things in it: what shrinking makes smaller.
+    pub fn entries(&self) -> usize {
+        self.workload.len() + self.faults.len()
+    }
+
+    /// Draws a plan.
+    pub fn draw(request: &Request, seed: u64) -> Self {
+        draw::plan(request, seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_survives_being_written() {
+        for profile in [Profile::Calm, Profile::Swarm, Profile::Storm] {
+            for seed in 0..20 {
+                let plan = Plan::draw(&Request { profile, ..Request::default() }, seed);
+                let text = serde_json::to_string(&plan).unwrap();
+                assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_is_one_plan_and_another_seed_is_another() {
+        let draw = |seed| Plan::draw(&Request::default(), seed);
+        assert_eq!(draw(3), draw(3));
+        assert_ne!(draw(3), draw(4));
+    }
+
+    #[test]
+    fn a_storm_is_short_and_heals() {
+        let request = Request { profile: Profile::Storm, ..Request::default() };
+        for seed in 0..200 {
+            let plan = Plan::draw(&request, seed);
+            assert!(plan.duration_ms <= 15_000, "{}", plan.duration_ms);
+            assert!(plan.faults.iter().all(|it| it.ends_ms() <= plan.heal_ms), "{:?}", plan.faults);
+            assert!(plan.faults.is_sorted_by_key(|it| it.at_ms));
+            assert!(plan.workload.is_sorted_by_key(|it| it.at_ms));
+        }
+    }
+}
