@@ -4,9 +4,12 @@ mod architecture;
 mod figures;
 mod redis;
 mod shell;
+mod sim;
 mod sources;
 mod test;
+mod wrapper;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
@@ -18,6 +21,7 @@ commands:
   test                 everything that must pass: all tests, the model tests, the architecture
   check-architecture   which crate may depend on which, and what the protocol may not use
   figures              measures, and writes docs/figures.md
+  sim [arguments]      the simulator; `sim --help` says more
 ";
 
 /// What went wrong, in words for the terminal.
@@ -25,37 +29,37 @@ type Failure = Box<dyn std::error::Error>;
 type Done<T = ()> = Result<T, Failure>;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("xtask: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    let done = if wrapper::is_asked() { wrapper::compile() } else { run() };
+    done.unwrap_or_else(|failure| {
+        eprintln!("xtask: {failure}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run() -> Done {
+fn run() -> Done<ExitCode> {
     let mut arguments = lexopt::Parser::from_env();
     let Some(first) = arguments.next()? else {
         return Err(format!("which command?\n\n{USAGE}").into());
     };
-    match first {
+    let command = match first {
         Short('h') | Long("help") => {
             print!("{USAGE}");
-            Ok(())
+            return Ok(ExitCode::SUCCESS);
         }
-        Value(command) => {
-            let command = command.string()?;
-            if let Some(extra) = arguments.next()? {
-                return Err(extra.unexpected().into());
-            }
-            match command.as_str() {
-                "test" => test::everything(),
-                "check-architecture" => architecture::run(),
-                "figures" => figures::run_all(),
-                _ => Err(format!("no such command: {command}\n\n{USAGE}").into()),
-            }
-        }
-        other => Err(other.unexpected().into()),
+        Value(command) => command.string()?,
+        other => return Err(other.unexpected().into()),
+    };
+    if command == "sim" {
+        return sim::run(&arguments.raw_args()?.collect::<Vec<OsString>>());
     }
+    if let Some(extra) = arguments.next()? {
+        return Err(extra.unexpected().into());
+    }
+    match command.as_str() {
+        "test" => test::everything()?,
+        "check-architecture" => architecture::run()?,
+        "figures" => figures::run_all()?,
+        _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),
+    }
+    Ok(ExitCode::SUCCESS)
 }

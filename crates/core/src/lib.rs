@@ -60,6 +60,11 @@ mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod freshness;
+#[cfg(not(unstale_mutants))]
+mod mutation;
+#[cfg(unstale_mutants)]
+#[doc(hidden)]
+pub mod mutation;
 mod node;
 mod node_id;
 mod protocol;

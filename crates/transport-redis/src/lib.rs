@@ -42,6 +42,7 @@ mod error;
 #[cfg(feature = "fred")]
 mod fred;
 mod locate;
+mod mutation;
 mod publish;
 mod resp;
 mod sequencer;

@@ -11,6 +11,7 @@ use unstale::transport::{SequencerId, TransportError, TransportErrorKind as Kind
 use crate::address::Endpoint;
 use crate::connector::{Connector, Stream};
 use crate::error;
+use crate::mutation::{self, Mutation};
 use crate::resp::Value;
 use crate::tls::Tls;
 use crate::wire::Wire;
@@ -162,6 +163,7 @@ impl Primary {
     pub(crate) fn check(&self, server: &str, section: &[u8]) -> Result<(), TransportError> {
         match replication_id(server, section)? {
             Some(id) if id == self.replication_id => Ok(()),
+            Some(_) if mutation::active(Mutation::SequencerIsRunIdOnly) => Ok(()),
             Some(_) => Err(Kind::Demoted.error(format!(
                 "{server} was demoted and promoted again: another primary may have accepted frames meanwhile"
             ))),
@@ -172,6 +174,9 @@ impl Primary {
     /// Both ids, shortened to 96 bits each: enough to tell servers apart, and still what `INFO` shows.
     pub(crate) fn sequencer(&self) -> SequencerId {
         let short = |id: &str| id.chars().take(24).collect::<String>();
+        if mutation::active(Mutation::SequencerIsRunIdOnly) {
+            return SequencerId::new(short(&self.run_id));
+        }
         SequencerId::new(format!("{}:{}", short(&self.run_id), short(&self.replication_id)))
     }
 }

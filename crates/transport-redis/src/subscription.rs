@@ -12,6 +12,7 @@ use unstale::transport::{
 use crate::channel::Channel;
 use crate::error;
 use crate::locate::Locator;
+use crate::mutation::{self, Mutation};
 use crate::resp::Value;
 use crate::sequencer::Tenure;
 use crate::server::{Dialer, Primary, Server};
@@ -182,7 +183,9 @@ impl RedisSubscription {
         let Value::Text(section) = value else {
             return Err(error::unexpected(endpoint, "INFO", value));
         };
-        self.primary.check(&endpoint.to_string(), section)?;
+        if !mutation::active(Mutation::DemotedPrimaryConfirms) {
+            self.primary.check(&endpoint.to_string(), section)?;
+        }
         match self.fences.iter_mut().find(|fence| !fence.confirmed) {
             Some(fence) => {
                 fence.confirmed = true;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use foldhash::quality::FixedState;
 use std::collections::HashMap;
 
-use super::mutation::{self, Mutation};
+use crate::mutation::{self, Mutation};
 use crate::shim::lock;
 use crate::shim::sync::Mutex;
 use crate::shim::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -17,9 +17,9 @@ use foldhash::quality::FixedState;
 use super::cells::{Cell, Dependency};
 use super::domain::Shared;
 use super::entry::Entry;
-use super::mutation::{self, Mutation};
 use super::waits::LoadId;
 use crate::freshness::Demand;
+use crate::mutation::{self, Mutation};
 use crate::shim::lock;
 use crate::shim::sync::Mutex;
 use crate::time::Timestamp;
@@ -165,13 +165,17 @@ impl LoadContext {
     pub(crate) fn note_cache(&self, clear: &Arc<Cell>) {
         // Not what the cell says now: a clear that has taken its tick may be about to remove what it clears.
         let dependency = Dependency { cell: Arc::clone(clear), seen: self.inner.tick };
-        lock(&self.inner.collected).add(dependency);
+        if !mutation::active(Mutation::NestedMissIgnoresClear) {
+            lock(&self.inner.collected).add(dependency);
+        }
     }
 
     /// Notes what was found there. `clear` is the cell of the cache it comes from.
     pub(crate) fn note_entry<V>(&self, entry: &Entry<V>, clear: &Arc<Cell>) {
         let mut collected = lock(&self.inner.collected);
-        collected.as_of = collected.as_of.min(entry.as_of);
+        if !mutation::active(Mutation::NestedAsOfForgotten) {
+            collected.as_of = collected.as_of.min(entry.as_of);
+        }
         let outer = mutation::active(Mutation::NestedTakesOuterTick);
         let seen = |inner| if outer { self.inner.tick } else { inner };
         collected.add(Dependency { cell: Arc::clone(clear), seen: seen(entry.tick) });
@@ -313,7 +317,9 @@ impl PassOn {
 
 impl Drop for PassOn {
     fn drop(&mut self) {
-        if let Some(to) = &self.to {
+        if let Some(to) = &self.to
+            && !mutation::active(Mutation::NestedFailureForgotten)
+        {
             to.absorb(&self.from);
         }
     }

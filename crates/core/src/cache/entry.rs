@@ -38,6 +38,12 @@ impl<V> Entry<V> {
         self.extras.as_deref().map_or(&[], |extras| &extras.dependencies)
     }
 
+    /// When its load began.
+    #[inline]
+    pub(crate) fn start(&self) -> u64 {
+        self.extras.as_deref().map_or(self.as_of, |extras| extras.start)
+    }
+
     /// Whether nothing that this was built from has been invalidated since.
     #[inline]
     pub(crate) fn dependencies_hold(&self) -> bool {
@@ -51,11 +57,8 @@ impl<V> Entry<V> {
     /// Whether the time to live or to idle is over.
     #[inline]
     pub(crate) fn is_expired(&self, now: u64, idle_ns: u64) -> bool {
-        if self.lifetime != Lifetime::UNLIMITED {
-            let start = self.extras.as_deref().map_or(self.as_of, |extras| extras.start);
-            if self.lifetime.is_over(start, now) {
-                return true;
-            }
+        if self.lifetime != Lifetime::UNLIMITED && self.lifetime.is_over(self.start(), now) {
+            return true;
         }
         idle_ns != u64::MAX
             && self.extras.as_deref().is_some_and(|extras| {

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use super::context::LoadContext;
 use super::entry::Entry;
 use super::error::LoadError;
-use super::mutation::{self, Mutation};
 use super::waits::LoadId;
+use crate::mutation::{self, Mutation};
 use crate::shim::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
 

@@ -16,7 +16,6 @@ pub(crate) mod key;
 mod load;
 mod loaded;
 mod many;
-mod mutation;
 mod permits;
 mod read;
 mod settings;

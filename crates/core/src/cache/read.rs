@@ -15,10 +15,10 @@ use super::entry::{Entry, Verdict};
 use super::error::LoadError;
 use super::flights::{self, Failure, Flight, Outcome, Void};
 use super::load::{Lead, Unshared};
-use super::mutation::{self, Mutation};
 use super::store::{CacheKey, CacheValue, Store};
 use super::waits::{LoadId, Waiting};
 use crate::freshness::Demand;
+use crate::mutation::{self, Mutation};
 use crate::time::Timestamp;
 
 /// A reader that was disappointed this often by the loads of others loads by itself.

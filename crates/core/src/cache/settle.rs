@@ -14,10 +14,10 @@ use super::entry::{Entry, Verdict};
 use super::events::Cause;
 use super::flights::{self, Flight, Stripe, Void};
 use super::load::Lead;
-use super::mutation::{self, Mutation};
 use super::read::{Flying, Read};
 use super::store::{CacheKey, CacheValue, Store};
 use super::waits::{LoadId, Waiting};
+use crate::mutation::{self, Mutation};
 use crate::time::Timestamp;
 
 /// How many newer loads a result is given up for, before it is handed out and what is in flight is voided.
@@ -144,7 +144,10 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         if mutation::active(Mutation::FillVisibleBeforeCheck) {
             insert(&mut evicted);
         }
-        let refused = (void != Void::No || !self.is_alive(entry)).then_some(void);
+        let passes = void == Void::No
+            && self.is_alive(entry)
+            && !mutation::active(Mutation::NothingIsStored);
+        let refused = (!passes).then_some(void);
         if refused.is_none() {
             insert(&mut evicted);
             flights::overtake(stripe, key);

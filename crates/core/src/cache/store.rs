@@ -20,11 +20,11 @@ use super::events::{Cause, Events};
 use super::flights::{self, Flights};
 use super::key;
 use super::loaded::Loaded;
-use super::mutation::{self, Mutation};
 use super::permits::Permits;
 use super::settings::Settings;
 use super::stats::Counters;
 use crate::freshness::Demand;
+use crate::mutation::{self, Mutation};
 use crate::receipt::Receipt;
 use crate::shim::lock;
 use crate::shim::sync::Mutex;
@@ -166,7 +166,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     pub(crate) fn is_alive(&self, entry: &Entry<V>) -> bool {
         let cleared =
             self.clear.tick() > entry.tick && !mutation::active(Mutation::ClearNotChecked);
-        !cleared && entry.as_of >= self.shared.barrier() && entry.dependencies_hold()
+        let as_of =
+            if mutation::active(Mutation::DropByLoadStart) { entry.start() } else { entry.as_of };
+        !cleared && as_of >= self.shared.barrier() && entry.dependencies_hold()
     }
 
     /// Every entry as it lies there.
@@ -296,7 +298,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         // all are on their way.
         let keys: Vec<&K> = keys.into_iter().collect();
         let targets = keys.iter().map(|key| self.target(key)).collect();
-        let removed: Vec<_> = keys.iter().map(|key| self.apply(key, Origin::Local)).collect();
+        let here = !mutation::active(Mutation::InvalidateNotAppliedHere);
+        let apply = |key: &&K| self.apply(key, Origin::Local);
+        let removed: Vec<_> = keys.iter().filter(|_| here).map(apply).collect();
         let receipt = self.shared.uplink.publish(targets);
         drop(removed);
         receipt
@@ -338,7 +342,9 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
                 return Applied::Done;
             }
         }
-        self.apply_clear(origin);
+        if !mutation::active(Mutation::SchemaMismatchIgnored) {
+            self.apply_clear(origin);
+        }
         Applied::SchemaMismatch
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use super::health::Health;
 use super::lane::{Lane, Progress};
 use crate::cache::domain::{Applied, Domain, Origin};
+use crate::mutation::{self, Mutation};
 use crate::protocol::{Counters, Output, PublishId, Replica, State, Warning};
 use crate::runtime::{BoxFuture, Runtime};
 use crate::target::Target;
@@ -313,6 +314,8 @@ impl Driver {
     }
 
     fn apply(&mut self, domain: &Domain, target: &Target, origin: Origin) {
+        let everything = mutation::active(Mutation::EveryTargetClearsAll);
+        let target = if everything { &Target::Everything } else { target };
         if domain.apply(target, origin) == Applied::SchemaMismatch
             && let Target::Key { cache, .. } = target
         {
@@ -324,7 +327,9 @@ impl Driver {
     /// The node's horizon is the smallest of its lanes'.
     fn advance(&self, domain: &Domain, horizon: Timestamp) {
         self.node.horizons[self.index].store(horizon.as_nanos(), Ordering::Release);
-        let all = self.node.horizons.iter().map(|lane| lane.load(Ordering::Acquire)).min();
+        let lanes = self.node.horizons.iter().map(|lane| lane.load(Ordering::Acquire));
+        let all =
+            if mutation::active(Mutation::HorizonIsTheLargest) { lanes.max() } else { lanes.min() };
         let all = Timestamp::from_nanos(all.unwrap_or(0));
         domain.advance_horizon(all);
         self.node.health.advance(all);

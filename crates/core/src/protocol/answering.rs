@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::wire::{Numbered, Replay, Replayed, Synced, VECTOR_ENTRY_LEN, replayed_len};
+use crate::mutation::{self, Mutation};
 use crate::time::Timestamp;
 
 /// A `Sync` of another node that was met and not answered yet.
@@ -94,7 +95,9 @@ impl Answering {
     /// the marks on holds everything that was accepted after each mark and before each `Sync`.
     pub(crate) fn take_witnessed(&mut self, log: &Log, now: Timestamp) -> Vec<(u64, u64)> {
         for pending in &mut self.pending {
-            pending.after_mark = pending.after_mark.filter(|seq| log.reaches(*seq));
+            pending.after_mark = pending
+                .after_mark
+                .filter(|seq| log.reaches(*seq) || mutation::active(Mutation::ReachNotChecked));
         }
         let due = |pending: &Pending| pending.after_mark.is_some() && pending.due <= now;
         if !self.pending.iter().any(due) {

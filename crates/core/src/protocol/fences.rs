@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::mutation::{self, Mutation};
 use crate::time::Timestamp;
 
 /// The fences of one replica, one outstanding at a time. One that was sent on an earlier subscription proves
@@ -29,7 +30,8 @@ impl Fences {
     /// A subscription was confirmed: the first fence is due at once. `first_token` is random, so that no answer
     /// to a fence of an earlier subscription, another life or a clone is taken for one of this.
     pub(crate) fn start(&mut self, first_token: u64, now: Timestamp) {
-        self.next_token = first_token;
+        self.next_token =
+            if mutation::active(Mutation::FenceAcrossSubscriptions) { 1 } else { first_token };
         self.outstanding = None;
         self.next_at = Some(now);
     }
@@ -57,7 +59,12 @@ impl Fences {
         }
         let token = self.next_token;
         self.next_token += 1;
-        self.outstanding = Some(Outstanding { token, sent: now, deadline: now.after(timeout) });
+        let deadline = if mutation::active(Mutation::FenceTimeoutOff) {
+            Timestamp::MAX
+        } else {
+            now.after(timeout)
+        };
+        self.outstanding = Some(Outstanding { token, sent: now, deadline });
         self.next_at = Some(now.after(interval));
         Some(token)
     }

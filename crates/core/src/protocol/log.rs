@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use super::publisher::Attempt;
 use super::wire::{Mark, Numbered, Received, Replayed, digest};
+use crate::mutation::{self, Mutation};
+use crate::node_id::NodeId;
 
 /// Ring of the numbered and anonymous frames met on the current unbroken subscription, in the order of first
 /// meeting, own echoes included. A new subscription begins with an empty one.
@@ -78,7 +80,8 @@ impl Log {
             Some(frame) => frame[entry.compared_from..] == received.compared,
             None => entry.digest == digest(&received.compared),
         };
-        if same && Attempt(entry.attempt).same_process(Attempt(received.header.attempt)) {
+        let same = same && Attempt(entry.attempt).same_process(Attempt(received.header.attempt));
+        if same || mutation::active(Mutation::OtherBytesSkipped) {
             Met::Duplicate
         } else {
             Met::Differs
@@ -98,6 +101,11 @@ impl Log {
         if let Some((origin, number)) = received.header.origin {
             self.index.entry((origin, number)).or_insert(seq);
             self.mark = Some(Mark { origin, number, attempt, digest });
+        }
+        if received.header.origin.is_none() && mutation::active(Mutation::AnonymousMakesMark) {
+            let origin = NodeId::from_bytes([0; 16]);
+            self.index.insert((origin, digest), seq);
+            self.mark = Some(Mark { origin, number: digest, attempt, digest });
         }
         self.bytes += frame.as_ref().map_or(0, Bytes::len);
         self.entries.push_back(Entry {
@@ -144,7 +152,14 @@ impl Log {
     pub(crate) fn after_mark(&self, mark: &Mark) -> Option<u64> {
         let seq = *self.index.get(&(mark.origin, mark.number))?;
         let entry = self.at(seq)?;
-        (entry.attempt == mark.attempt && entry.digest == mark.digest).then_some(seq + 1)
+        let same_attempt =
+            entry.attempt == mark.attempt || mutation::active(Mutation::MarkWithoutAttempt);
+        (same_attempt && entry.digest == mark.digest).then_some(seq + 1)
+    }
+
+    /// Where the log begins.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
     }
 
     /// Whether everything from this sequence on is still held.
@@ -172,6 +187,11 @@ impl Log {
 impl Entry {
     fn replayed(&self) -> Option<Replayed> {
         match &self.frame {
+            Some(_)
+                if self.numbered.is_none() && mutation::active(Mutation::AnonymousNotReplayed) =>
+            {
+                None
+            }
             Some(frame) => Some(Replayed::Frame(frame.clone())),
             None => self.numbered.map(Replayed::Met),
         }
@@ -182,7 +202,6 @@ impl Entry {
 mod tests {
     use super::super::wire::{Body, Codec};
     use super::*;
-    use crate::node_id::NodeId;
     use crate::target::Target;
 
     const ORIGIN: NodeId = NodeId::from_bytes([1; 16]);

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use super::wire::target_len;
+use crate::mutation::{self, Mutation};
 use crate::target::Target;
 
 /// The queue between the callers of `invalidate` and the replica that publishes.
@@ -99,9 +100,18 @@ impl Outbox {
 impl Queue {
     fn collapse(&mut self, most: usize) {
         self.collapses += 1;
+        if mutation::active(Mutation::OverflowDrops)
+            && let Some((oldest, _)) = self.waiting.pop_front()
+        {
+            self.bytes -= target_len(&oldest, None);
+            return;
+        }
         // Several tags, or more caches than the limit, end as one target.
         let mut caches: BTreeSet<_> =
             self.waiting.drain(..).map(|(target, _)| coarser(target)).collect();
+        if mutation::active(Mutation::TagCollapsesToCaches) && caches.len() > 1 {
+            caches.remove(&Target::Everything);
+        }
         if caches.contains(&Target::Everything) || caches.len() > most / 2 {
             caches = BTreeSet::from([Target::Everything]);
         }

@@ -6,6 +6,7 @@ use super::publisher::{
 use super::replica::{Link, Output, Replica};
 use super::status::{Reason, Warning};
 use super::wire::Body;
+use crate::mutation::{self, Mutation};
 use crate::target::Target;
 use crate::time::Timestamp;
 use crate::transport::{TransportError, TransportErrorKind};
@@ -103,6 +104,8 @@ impl Replica {
         }
         if self.publisher.head.sealed.is_none() {
             self.publisher.head.sealed = self.next_numbered(now);
+        } else if mutation::active(Mutation::SealedFrameChanged) {
+            self.change_sealed();
         }
         let Some(sealed) = &mut self.publisher.head.sealed else {
             return;
@@ -113,6 +116,19 @@ impl Replica {
         let in_flight = self.begin(Sent::Numbered(number), attempt, frame, now);
         self.publisher.head.retry_at = None;
         self.publisher.head.in_flight = Some(in_flight);
+    }
+
+    /// What a mistake makes of a frame that is published again: the next targets take the place of its own.
+    fn change_sealed(&mut self) {
+        let last = self.publisher.last_sealed;
+        let Some(Sealed { number, attempt, .. }) = self.publisher.head.sealed else { return };
+        if number == last
+            && let Some((targets, place)) = self.outbox.take(self.max_targets_bytes())
+        {
+            self.publisher.last_sealed -= 1;
+            let changed = self.seal(&Body::Targets(targets), place);
+            self.publisher.head.sealed = Some(Sealed { attempt, ..changed });
+        }
     }
 
     /// What to publish next: what must be resent, then everything that queued, then a beacon or goodbye.
@@ -128,6 +144,9 @@ impl Replica {
             return Some(self.seal(&Body::Targets(vec![Target::Everything]), 0));
         }
         if let Some((targets, place)) = self.outbox.take(self.max_targets_bytes()) {
+            if mutation::active(Mutation::ReceiptAtSealing) {
+                self.outputs.push_back(Output::Accepted(place));
+            }
             return Some(self.seal(&Body::Targets(targets), place));
         }
         if self.leaving {
@@ -177,7 +196,9 @@ impl Replica {
                 self.counters.publish_failures += 1;
                 self.add_warning(Warning::FrameRejected(error.to_string()));
                 let sealed = self.publisher.head.sealed.as_ref();
-                if sealed.is_some_and(|sealed| sealed.replacement) {
+                if mutation::active(Mutation::RejectedFrameForgotten) {
+                    self.head_accepted(now);
+                } else if sealed.is_some_and(|sealed| sealed.replacement) {
                     // Nothing can be smaller than what was refused here.
                     self.retry_head(&error, now);
                 } else {
@@ -260,7 +281,9 @@ impl Replica {
     /// A fence returned, and these have not: what was published must go out again.
     pub(super) fn echoes_are_missing(&mut self, missing: &[Echo]) {
         for echo in missing {
-            if let Echo::Numbered(number) = echo {
+            if let Echo::Numbered(number) = echo
+                && !mutation::active(Mutation::MissingEchoNotResent)
+            {
                 self.publisher.resend.insert(*number);
             }
         }
@@ -389,8 +412,10 @@ impl Replica {
 
     /// Something was published, or could have been missed: the others must soon learn that it exists.
     pub(super) fn arm_beacons(&mut self, now: Timestamp) {
-        self.beacon_interval = self.config.beacon_first;
-        self.beacon_at = Some(now.after(self.beacon_interval));
+        if self.beacon_at.is_none() || !mutation::active(Mutation::BeaconIntervalNotReset) {
+            self.beacon_interval = self.config.beacon_first;
+            self.beacon_at = Some(now.after(self.beacon_interval));
+        }
         if self.steady_beacon_at.is_none() {
             self.steady_beacon_at = Some(now.after(self.steady_beacon_interval(now)));
         }
@@ -400,7 +425,7 @@ impl Replica {
     /// follow it, the steady ones come: they carry slices and the number of lanes.
     pub(super) fn beacon_due(&self) -> Option<Timestamp> {
         let due = self.beacon_at.into_iter().chain(self.steady_beacon_at).min();
-        due.filter(|_| self.is_synced())
+        due.filter(|_| self.is_synced() && !mutation::active(Mutation::TailBeaconsOff))
     }
 
     fn schedule_next_beacon(&mut self, now: Timestamp) {
@@ -422,7 +447,8 @@ impl Replica {
 
     /// The other nodes' lane count was seen.
     pub(super) fn compare_lanes(&mut self, theirs: u16, now: Timestamp) {
-        if !self.config.first_lane || theirs == self.config.lanes {
+        let same = theirs == self.config.lanes || mutation::active(Mutation::LaneMismatchIgnored);
+        if !self.config.first_lane || same {
             return;
         }
         if self.lane_mismatch.is_none() {

@@ -1,5 +1,7 @@
 //! A bounded set of numbers.
 
+use crate::mutation::{self, Mutation};
+
 /// The numbers of one origin that are covered: all up to a floor, and some runs above it.
 ///
 /// Bounded: beyond the limit the lowest run counts as not covered again, never the other way round.
@@ -33,7 +35,10 @@ impl Ranges {
         self.absorb();
         if self.runs.len() > self.max_runs {
             // Uncovering what was covered costs a repair or a drop; the reverse would lose one.
-            self.runs.remove(0);
+            let (_, end) = self.runs.remove(0);
+            if mutation::active(Mutation::RangesOverflowCovers) {
+                self.cover_up_to(end);
+            }
         }
     }
 

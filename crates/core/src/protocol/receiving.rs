@@ -7,6 +7,7 @@ use super::publisher::{Attempt, Echo, Sent};
 use super::replica::{Link, Output, Replica};
 use super::status::Warning;
 use super::wire::{Body, Ignored, Received, Replay, Replayed, digest};
+use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 
@@ -46,7 +47,7 @@ impl Replica {
                 } else {
                     self.numbered(&received, (node, number), now);
                 }
-                if self.is_synced() {
+                if self.is_synced() || mutation::active(Mutation::MarkMovesUnsynced) {
                     self.move_mark();
                 }
             }
@@ -78,6 +79,9 @@ impl Replica {
             Ok(Body::Targets(_)) | Err(_) if received.header.may_carry_targets => {
                 self.log.meet(received);
                 self.apply(received, None, now);
+                if self.is_synced() && mutation::active(Mutation::AnonymousMakesMark) {
+                    self.move_mark();
+                }
             }
             _ => self.counters.ignored += 1,
         }
@@ -87,9 +91,13 @@ impl Replica {
     fn own_numbered(&mut self, received: &Received, number: u64, now: Timestamp) {
         if self.publisher.has_sealed(number, received) {
             // It was applied here before it was published.
-            self.log.meet(received);
+            if !mutation::active(Mutation::OwnEchoNotLogged) {
+                self.log.meet(received);
+            }
             self.echo_of_numbered(number, Attempt(received.header.attempt), now);
-        } else if self.log.meet(received) == Met::Duplicate {
+        } else if self.log.meet(received) == Met::Duplicate
+            || mutation::active(Mutation::CloneNotNoticed)
+        {
             self.counters.duplicates += 1;
         } else {
             // We did not seal this: somebody else has our identity, so numbers prove nothing about either.
@@ -136,7 +144,9 @@ impl Replica {
                 if self.up().is_some_and(|up| up.nonce == sync.nonce) {
                     self.own_sync_met(sync.nonce, now);
                 } else if !own {
-                    self.learn((node, sync.accepted), now);
+                    if !mutation::active(Mutation::SyncAcceptedNotLearned) {
+                        self.learn((node, sync.accepted), now);
+                    }
                     self.compare_lanes(sync.lanes, now);
                     self.sync_met(&sync, now);
                 }
@@ -225,5 +235,8 @@ impl Replica {
         }
         self.counters.replayed += 1;
         self.apply(&received, numbered.map(|(node, _)| node), now);
+        if mutation::active(Mutation::ReplayedEntersLog) {
+            self.log.meet(&received);
+        }
     }
 }

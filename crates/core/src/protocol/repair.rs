@@ -6,6 +6,7 @@ use super::replica::{Link, Output, Replica};
 use super::wire::{Body, Numbered, Replayed, Sync, Synced, replayed_len};
 use std::time::Duration;
 
+use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 use crate::transport::TransportError;
@@ -25,7 +26,10 @@ impl Replica {
             nonce: up.nonce,
             // A demoted primary passes on frames of its successor that it happens to see, after others that it
             // did not: what was met there is no mark for the successor's order.
-            mark: self.mark.filter(|_| self.mark_sequencer == up.sequencer),
+            mark: self.mark.filter(|_| {
+                self.mark_sequencer == up.sequencer
+                    || mutation::active(Mutation::MarkOutlivesSequencer)
+            }),
             sequencer: up.sequencer.clone(),
             lanes: self.config.lanes,
             accepted: self.publisher.accepted,
@@ -59,7 +63,9 @@ impl Replica {
         let confirmed = up.confirmed;
         let noticed = self.vector.open_gap().unwrap_or(confirmed);
         self.counters.syncs_alone += 1;
-        self.drop_before(confirmed.max(noticed));
+        if !mutation::active(Mutation::NoDropWhenUnwitnessed) {
+            self.drop_before(confirmed.max(noticed));
+        }
         self.become_synced(now);
     }
 
@@ -67,7 +73,9 @@ impl Replica {
     pub(super) fn synced_met(&mut self, synced: &Synced, vector: &[Numbered], now: Timestamp) {
         self.answering.answered(&synced.nonces);
         let Link::Up(up) = &self.link else { return };
-        if up.synced || !synced.nonces.contains(&up.nonce) {
+        let for_us =
+            synced.nonces.contains(&up.nonce) || mutation::active(Mutation::AnyNonceCounts);
+        if up.synced || !for_us {
             return;
         }
         if synced.witnessed {
@@ -83,9 +91,20 @@ impl Replica {
                     self.vector.adopt(*numbered, now);
                 }
             }
-            self.drop_before(now);
+            if !mutation::active(Mutation::AdoptedWithoutDrop) {
+                self.drop_before(self.baseline_moment(now));
+            }
         }
         self.become_synced(now);
+    }
+
+    /// Whatever a baseline that is met now covers was accepted before this moment.
+    fn baseline_moment(&self, now: Timestamp) -> Timestamp {
+        let echo_deadline = self.up().and_then(|up| up.deadline);
+        match echo_deadline.filter(|_| mutation::active(Mutation::BaselineAtEcho)) {
+            Some(deadline) => deadline.before(self.config.sync_deadline),
+            None => now,
+        }
     }
 
     /// Everything that the broker accepted up to here has been met, or dropped.
@@ -102,7 +121,9 @@ impl Replica {
         self.move_mark();
         self.outputs.push_back(Output::VoidLoads);
         self.fences.hurry(now);
-        self.arm_beacons(now);
+        if !mutation::active(Mutation::BeaconsNotRearmed) {
+            self.arm_beacons(now);
+        }
         self.answering.rearm_strangers(now);
     }
 
@@ -120,9 +141,14 @@ impl Replica {
     pub(super) fn sync_met(&mut self, sync: &Sync, now: Timestamp) {
         let Some(up) = self.up() else { return };
         // Only a node that hears the same server can vouch for its order.
-        let same_order = up.sequencer.is_some() && up.sequencer == sync.sequencer;
-        let after_mark =
-            sync.mark.filter(|_| same_order).and_then(|mark| self.log.after_mark(&mark));
+        let same_order = up.sequencer.is_some() && up.sequencer == sync.sequencer
+            || mutation::active(Mutation::WitnessOfAnotherSequencer);
+        let witnesses = same_order && !mutation::active(Mutation::NobodyWitnesses);
+        let mark = sync.mark.filter(|_| witnesses);
+        let mut after_mark = mark.and_then(|mark| self.log.after_mark(&mark));
+        if mutation::active(Mutation::WitnessWithoutMark) {
+            after_mark = after_mark.or(mark.map(|_| self.log.first()));
+        }
         let mut wait = self.wait_up_to(self.spread(self.config.witness_delay));
         if after_mark.is_none() && sync.mark.is_some() {
             wait += self.config.stranger_delay;
@@ -137,6 +163,9 @@ impl Replica {
         let mut askers = self.answering.take_witnessed(&self.log, now);
         while let Some((earliest, from)) = askers.iter().copied().min_by_key(|(_, seq)| *seq) {
             let nonces = askers.iter().map(|(nonce, _)| *nonce).collect();
+            let latest = askers.iter().map(|(_, seq)| *seq).max();
+            let from =
+                latest.filter(|_| mutation::active(Mutation::OlderMarkListed)).unwrap_or(from);
             if self.answer(true, nonces, Some(from), now) {
                 break;
             }
@@ -230,7 +259,7 @@ impl Replica {
             self.requested_at = Some(now);
             let most = (self.max_body_bytes() / 64).min(MAX_REQUESTED_RANGES);
             let missing = self.vector.missing(most);
-            if !missing.is_empty() {
+            if !missing.is_empty() && !mutation::active(Mutation::GapsNotRequested) {
                 self.counters.requests += 1;
                 self.queue_control_body(Sent::Other, &Body::Request(missing));
             }
@@ -241,7 +270,12 @@ impl Replica {
         {
             // What is missing was accepted before the frame that showed it: everything newer is unaffected.
             self.counters.gaps_dropped += 1;
-            self.drop_before(noticed);
+            if mutation::active(Mutation::GapDropsToHorizon) {
+                self.drop_before(self.horizon);
+                self.vector.cover_gaps(noticed);
+            } else {
+                self.drop_before(noticed);
+            }
             self.gap_since = None;
         }
     }

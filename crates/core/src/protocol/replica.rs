@@ -16,6 +16,7 @@ use super::status::{Counters, Reason, State, Status, Warning};
 use super::syncing::{Hearing, Up};
 use super::vector::Vector;
 use super::wire::{Codec, Mark, Numbered, Unreadable};
+use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::target::Target;
 use crate::time::Timestamp;
@@ -221,10 +222,14 @@ impl Replica {
             return;
         }
         self.counters.subscriptions += 1;
-        self.stir(entropy);
+        if !mutation::active(Mutation::EntropyNotStirred) {
+            self.stir(entropy);
+        }
         self.sealing_attempt = Attempt::none(&mut self.rng);
         self.epochs += 1;
-        self.log.reset();
+        if !mutation::active(Mutation::LogSurvivesSubscription) {
+            self.log.reset();
+        }
         self.hearing.clear();
         self.answering.clear();
         let up = Up {
@@ -280,6 +285,9 @@ impl Replica {
         self.gap_since = None;
         self.request_at = None;
         self.requested_at = None;
+        if mutation::active(Mutation::GapsEndWithSubscription) {
+            self.vector.cover_gaps(Timestamp::MAX);
+        }
     }
 
     /// Something was pushed into the outbox, or a proof is wanted at once.
@@ -401,18 +409,28 @@ impl Replica {
         };
         self.counters.fences += 1;
         let missing = self.publisher.echoes.missing(token);
-        if !missing.is_empty() {
+        if !missing.is_empty() && !mutation::active(Mutation::SplitPathIgnored) {
             self.echoes_are_missing(&missing);
             self.end_subscription(Reason::SplitPath, now);
-        } else if self.is_synced() && self.vector.open_gap().is_none() && self.unreadable.is_none()
-        {
+        } else if self.is_proof() {
             // Not the moment it returned: what was accepted while it travelled may not have been met.
+            let sent = if mutation::active(Mutation::HorizonAtConfirmation) { now } else { sent };
             if sent > self.horizon {
                 self.horizon = sent;
                 self.outputs.push_back(Output::AdvanceHorizon(sent));
             }
         }
         self.step(now);
+    }
+
+    /// Whether everything that was accepted before a fence that returns now has been applied.
+    fn is_proof(&self) -> bool {
+        let synced = self.is_synced() || mutation::active(Mutation::FenceBeforeSynced);
+        let complete =
+            self.vector.open_gap().is_none() || mutation::active(Mutation::GapDoesNotStopHorizon);
+        let readable =
+            self.unreadable.is_none() || mutation::active(Mutation::UnreadableDoesNotStopHorizon);
+        synced && complete && readable
     }
 
     pub(super) fn up(&self) -> Option<&Up> {
@@ -431,7 +449,9 @@ impl Replica {
     /// is over: before the first sync there is nothing to lose.
     pub(super) fn drop_before(&mut self, as_of: Timestamp) {
         self.counters.clears += u64::from(self.was_synced);
-        self.outputs.push_back(Output::DropBefore(as_of));
+        let dropped =
+            if mutation::active(Mutation::DropsNothing) { Timestamp::ZERO } else { as_of };
+        self.outputs.push_back(Output::DropBefore(dropped));
         self.vector.cover_gaps(as_of);
     }
 
@@ -469,7 +489,7 @@ impl Replica {
             Unreadable::Version(version) => self.add_warning(Warning::NewerVersion(version)),
             Unreadable::Malformed => {}
         }
-        if may_carry {
+        if may_carry && !mutation::active(Mutation::UnreadableIgnored) {
             self.unreadable = Some(now);
             // Coalesced: at most one clear per interval; until then the horizon stands still.
             self.handle_unreadable_timeout(now);

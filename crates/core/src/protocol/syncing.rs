@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::{Numbered, Replay, Replayed, Synced};
+use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 use crate::transport::SequencerId;
@@ -77,7 +78,7 @@ impl Hearing {
         let complete = parts.len() == synced.parts as usize
             && parts.last().is_none_or(|last| *last < synced.parts);
         vector.extend(&synced.vector);
-        complete.then_some(vector)
+        (complete || mutation::active(Mutation::IncompleteAnswerCounts)).then_some(vector)
     }
 
     #[cfg(any(test, feature = "simulation"))]

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use super::ranges::Ranges;
 use super::wire::Numbered;
+use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
 
@@ -57,6 +58,9 @@ impl Vector {
 
     /// A frame with this number was met in the stream.
     pub(crate) fn meet(&mut self, (node, number): Numbered, now: Timestamp) {
+        if mutation::active(Mutation::FirstContactSetsBaseline) {
+            self.first_contact((node, number), now);
+        }
         let origin = self.entry(node, now);
         origin.met = Some(now);
         origin.touched = now;
@@ -66,8 +70,18 @@ impl Vector {
 
     /// A frame with this number came in a replay: it covers its number, but sets no baseline.
     pub(crate) fn meet_replayed(&mut self, (node, number): Numbered, now: Timestamp) {
+        if mutation::active(Mutation::FirstContactInReplaySetsBaseline) {
+            self.first_contact((node, number), now);
+        }
         self.entry(node, now).covered.insert(number);
         self.raise(node, number, now);
+    }
+
+    /// What a mistake makes of an unknown origin.
+    fn first_contact(&mut self, numbered: Numbered, now: Timestamp) {
+        if !self.origins.contains_key(&numbered.0) {
+            self.adopt(numbered, now);
+        }
     }
 
     /// Numbers of this origin exist up to `number`. Opens a gap where they were not met; closes none.
@@ -80,6 +94,9 @@ impl Vector {
         if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
             self.ignored_unknown += 1;
             return;
+        }
+        if mutation::active(Mutation::VectorClosesGap) {
+            self.adopt((node, number), now);
         }
         self.raise(node, number, now);
     }
@@ -98,7 +115,8 @@ impl Vector {
         let origin = self.entry(node, now);
         let grew = number > origin.known;
         origin.known = origin.known.max(number);
-        if origin.covered.contains_all(origin.known) {
+        let complete = origin.covered.contains_all(origin.known);
+        if complete || mutation::active(Mutation::NoGapDetection) {
             self.gaps.remove(&node);
         } else {
             let noticed = self.gaps.entry(node).or_insert(now);
@@ -201,7 +219,9 @@ impl Vector {
         let wrapped = if self.slice_after.is_some() { Some(before) } else { None };
         let slice: Vec<_> = after
             .chain(wrapped.into_iter().flatten())
-            .filter(|(_, origin)| origin.met_since(since))
+            .filter(|(_, origin)| {
+                origin.met_since(since) || mutation::active(Mutation::SliceTeachesTheDead)
+            })
             .take(len)
             .map(|(node, origin)| (*node, origin.known))
             .collect();

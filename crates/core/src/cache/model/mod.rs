@@ -21,9 +21,9 @@ use shuttle::{Config, FailurePersistence, Runner, future, scheduler};
 
 use super::cells::CellTable;
 use super::handle::Cache;
-use super::mutation::{self, Mutation};
 use super::testing::{TestNode, WITHIN};
 use crate::freshness::Freshness;
+use crate::mutation::{self, Mutation};
 
 /// Schedules that every model passes.
 const SCHEDULES: usize = 4_000;
