@@ -1,3 +1,4 @@
 //! A deterministic simulation of [`unstale`].
 
+pub mod redis;
 pub mod report;
