@@ -67,7 +67,7 @@ impl State {
             ("cluster", [what]) if what.eq_ignore_ascii_case(b"slots") => {
                 self.answer(id, Self::write_slots);
             }
-            (known, _) if KNOWN.contains(&known) && (known != "hello" || self.options.resp3) => {
+            (known, _) if KNOWN.contains(&known) => {
                 let text = format!("ERR wrong number of arguments for '{known}' command");
                 self.write(id, |reply| reply.error(&text));
             }
@@ -87,8 +87,8 @@ impl State {
         );
         if !connection.resp3 && !connection.subscribed.is_empty() && !in_any_context {
             return Some(format!(
-                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
-                 this context"
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
+                 in this context"
             ));
         }
         None
@@ -256,20 +256,17 @@ impl State {
     }
 }
 
-/// Commands that exist, for those that came with the wrong number of arguments.
-const KNOWN: [&str; 14] = [
+/// Commands that exist and do not take any number of arguments.
+const KNOWN: [&str; 11] = [
     "auth",
     "client",
     "cluster",
     "echo",
     "exists",
-    "hello",
     "ping",
     "publish",
-    "quit",
     "role",
     "spublish",
     "ssubscribe",
     "subscribe",
-    "info",
 ];

@@ -152,6 +152,7 @@ impl Server {
 }
 
 /// # Messages
+/// An order for the next messages takes the place of an earlier one of the same kind; a count of 0 takes it back.
 impl Server {
     /// The next `count` messages for a subscription of this peer are not delivered, silently.
     pub fn lose_next_to(&self, peer: &str, count: usize) {
@@ -222,7 +223,7 @@ impl Server {
         })
     }
 
-    /// Accepts a message that no peer of ours has published.
+    /// Accepts a message on an ordinary channel that no peer of ours has published.
     pub fn publish_foreign(&self, channel: impl Into<Bytes>, frame: impl Into<Bytes>) {
         let channel = Channel { sharded: false, name: channel.into() };
         let frame = frame.into();

@@ -9,7 +9,7 @@ use super::resp::Writer;
 use super::state::State;
 use super::{Effect, Inner};
 
-/// Past this `PUBLISH` on an own subscription is answered before it is delivered.
+/// What it behaves like. Clients look at it to learn what there is.
 pub(crate) const VERSION: &str = "7.2.4";
 
 /// Whether a server orders its channels, or follows one that does.
@@ -92,6 +92,10 @@ impl State {
 
     /// Follows the history of its primary, and its own replicas with it.
     pub(crate) fn adopt_history(&mut self, id: String) {
+        // Servers that follow each other would tell each other for ever.
+        if self.identity.replication_id == id {
+            return;
+        }
         self.identity.replication_id.clone_from(&id);
         self.effects.push(Effect::NewHistory(id));
     }

@@ -91,13 +91,13 @@ impl Server {
         for effect in effects {
             match effect {
                 Effect::Propagate { message, sequence } => {
-                    self.each_replica(|replica| {
+                    self.each_replica(&|replica| {
                         replica.deliver(&message, sequence);
                         replica.relay(&message, sequence);
                     });
                 }
                 Effect::NewHistory(id) => {
-                    self.each_replica(|replica| replica.adopt_history(id.clone()));
+                    self.each_replica(&|replica| replica.adopt_history(id.clone()));
                 }
                 Effect::Observe(event) => {
                     if let Some(observer) = &observer {
@@ -110,7 +110,7 @@ impl Server {
     }
 
     /// Those that replicate from this server over a link that works, in the order in which they came.
-    fn each_replica(&self, change: impl Fn(&mut State)) {
+    fn each_replica(&self, change: &dyn Fn(&mut State)) {
         let replicas = self.lock().replicas.clone();
         for replica in replicas.iter().filter_map(Weak::upgrade) {
             Self(replica).with(|state| {

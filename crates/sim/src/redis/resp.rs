@@ -140,3 +140,46 @@ impl Writer<'_> {
         self.out.put_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All commands, or what is told, however the bytes are cut.
+    fn commands(input: &[u8], cut: usize) -> (Vec<Vec<Bytes>>, Option<String>) {
+        let mut buffer = BytesMut::new();
+        let mut commands = Vec::new();
+        for piece in input.chunks(cut) {
+            buffer.extend_from_slice(piece);
+            loop {
+                match take_command(&mut buffer) {
+                    Ok(Some(command)) => commands.push(command),
+                    Ok(None) => break,
+                    Err(text) => return (commands, Some(text)),
+                }
+            }
+        }
+        (commands, None)
+    }
+
+    fn plausible() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            any::<u8>().prop_map(|byte| vec![byte]),
+            (-1_i64..4).prop_map(|count| format!("*{count}\r\n").into_bytes()),
+            (0_usize..9).prop_map(|n| format!("${n}\r\n{}\r\n", "x".repeat(n)).into_bytes()),
+        ];
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_understood_does_not_depend_on_how_it_arrives(
+            input in plausible(),
+            cut in 1_usize..10,
+        ) {
+            prop_assert_eq!(commands(&input, cut), commands(&input, input.len().max(1)));
+        }
+    }
+}
