@@ -67,12 +67,8 @@ impl State {
         mutant: Option<Mutant>,
         act: impl FnOnce(&mut Node, &mut Step),
     ) {
-        let mut step = Step {
-            me: node as u8,
-            now: self.order.len() as u8,
-            mutant,
-            abandoned: Vec::new(),
-        };
+        let mut step =
+            Step { me: node as u8, now: self.order.len() as u8, mutant, abandoned: Vec::new() };
         let it = Arc::make_mut(&mut self.nodes[node]);
         let horizon = it.horizon;
         act(it, &mut step);
@@ -111,7 +107,8 @@ impl State {
 
     /// Whom the broker could silently fail to bring this frame.
     pub(crate) fn losers(&self, frame: &Frame) -> impl Iterator<Item = Option<usize>> {
-        let can_lose = |me: &usize| self.left.losses[*me] > 0 && hears(&self.nodes[*me], *me, frame);
+        let can_lose =
+            |me: &usize| self.left.losses[*me] > 0 && hears(&self.nodes[*me], *me, frame);
         std::iter::once(None).chain((0..self.nodes.len()).filter(can_lose).map(Some))
     }
 }

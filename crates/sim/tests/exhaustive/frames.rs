@@ -95,9 +95,9 @@ impl Frame {
         match self {
             Frame::Numbered(_) => true,
             Frame::Sync { from, nonce: asked, .. } => *from != me || nonce == Some(*asked),
-            Frame::Replay { from, .. } | Frame::Synced { from, .. } | Frame::Request { from, .. } => {
-                *from != me
-            }
+            Frame::Replay { from, .. }
+            | Frame::Synced { from, .. }
+            | Frame::Request { from, .. } => *from != me,
             Frame::Fence { owner, .. } => *owner == me,
         }
     }

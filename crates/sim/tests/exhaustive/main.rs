@@ -1,8 +1,23 @@
-//! Exploration of every state of a small model of the core protocol.
+//! Exploration of every state of a small model of the core protocol, with `stateright`.
+//!
+//! What is modelled and what is left out, the properties, and the figures stand in `docs/exhaustive.md`.
+//! `UPDATE_DOCS=1` writes the figures there; without it they are compared. `EXHAUSTIVE_WIDE=1` also visits
+//! what takes minutes.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `frames.rs`, `vector.rs`, `node.rs` | the state of a node, and its cache of one key |
+//! | `publishing.rs`, `receiving.rs`, `repair.rs` | the rules, by the names of the functions they mirror |
+//! | `broker.rs`, `model.rs` | the broker, and all that can happen |
+//! | `properties.rs` | what must hold, and what must be reached |
+//! | `configurations.rs`, `mutants.rs` | bounds; rules that are broken on purpose |
+//! | `mirrors.rs`, `figures.rs` | that the names exist; that the documented figures are right |
 
 mod broker;
 mod configurations;
+mod figures;
 mod frames;
+mod mirrors;
 mod model;
 mod mutants;
 mod node;
@@ -12,79 +27,88 @@ mod receiving;
 mod repair;
 mod vector;
 
-use stateright::{Checker, HasDiscoveries, Model};
+use std::collections::BTreeSet;
 
-#[test]
-fn probe() {
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for configuration in configurations::all() {
-        if !configuration.name.contains(&only) {
-            continue;
+use stateright::{Checker, Expectation, Model};
+
+use configurations::Configuration;
+use model::{Action, Protocol};
+
+/// What a visit of every state found.
+struct Visited {
+    states: usize,
+    steps: usize,
+    /// Which of [`properties::REACHED`].
+    reached: BTreeSet<usize>,
+}
+
+/// Visits every state within the bounds, in each of which every property must hold.
+fn visit(configuration: &Configuration) -> Visited {
+    let checker = configuration.model.clone().checker().spawn_bfs().join();
+    let found = checker.discoveries();
+    let mut reached = BTreeSet::new();
+    for property in checker.model().properties() {
+        let Some(path) = found.get(property.name) else { continue };
+        if matches!(property.expectation, Expectation::Always) {
+            let last = path.last_state().clone();
+            let steps = path.clone().into_actions();
+            panic!("{}: no {}: {steps:#?}\n{last:#?}", configuration.name, property.name);
         }
-        let cap = std::env::var("CAP").ok().and_then(|cap| cap.parse().ok()).unwrap_or(300_000);
-        let checker = configuration.model.checker().target_state_count(cap).spawn_bfs().join();
-        println!(
-            "{}: {} unique, {} total, depth {} done {}",
-            configuration.name,
-            checker.unique_state_count(),
-            checker.state_count(),
-            checker.max_depth(),
-            checker.is_done()
-        );
-        let mut found: Vec<_> = checker.discoveries().into_iter().collect();
-        found.sort_by_key(|(name, _)| *name);
-        for (name, path) in found {
-            println!("   {name}: {}", path.clone().into_actions().len());
-            if !properties::REACHED.contains(&name) {
-                for (state, action) in path.into_vec() {
-                    println!("      {action:?}");
-                    if action.is_none() {
-                        println!("{state:#?}");
-                    }
-                }
-            }
-        }
+        reached.extend(properties::REACHED.iter().position(|name| *name == property.name));
     }
+    let states = checker.unique_state_count();
+    // It counts states along a path, not steps between them.
+    let steps = checker.max_depth() - 1;
+    println!("{}: {states} states, at most {steps} steps", configuration.name);
+    Visited { states, steps, reached }
+}
+
+/// The shortest way to a state in which something that is served is wrong, and what is.
+fn counterexample(model: Protocol) -> Option<(Vec<Action>, &'static str)> {
+    let checker = model.checker().spawn_bfs().join();
+    let path = checker.discoveries().into_values().next()?;
+    let violated = properties::violated(checker.model(), path.last_state())?;
+    Some((path.into_actions(), violated))
 }
 
 #[test]
-fn probe_mutants() {
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let which = std::env::var("MUTANT").unwrap_or_default();
-    let cap = std::env::var("CAP").ok().and_then(|cap| cap.parse().ok()).unwrap_or(300_000);
-    for (mutant, _) in mutants::Mutant::ALL {
-        if !format!("{mutant:?}").contains(&which) {
-            continue;
-        }
-        for configuration in configurations::all() {
-            if !configuration.name.contains(&only) {
-                continue;
-            }
-            let model = model::Protocol { mutant: Some(mutant), ..configuration.model };
-            let checker = model
-                .checker()
-                .finish_when(HasDiscoveries::AnyFailures)
-                .target_state_count(cap)
-                .spawn_bfs()
-                .join();
-            let found: Vec<_> = checker
-                .discoveries()
-                .into_iter()
-                .map(|(_, path)| {
-                    let name = properties::violated(checker.model(), path.last_state());
-                    (name, path.into_actions())
-                })
-                .collect();
-            if found.is_empty() && checker.is_done() && std::env::var("ALL").is_err() { continue }
-            println!(
-                "{mutant:?} in {}: {} states: {:?}",
-                configuration.name,
-                checker.unique_state_count(),
-                found.iter().map(|(name, path)| (name, path.len())).collect::<Vec<_>>()
-            );
-            if std::env::var("SHOW").is_ok() {
-                println!("{found:#?}");
-            }
-        }
+fn the_rules_hold_in_every_state() {
+    let configurations = configurations::all();
+    let visited: Vec<_> = configurations.iter().map(visit).collect();
+    for (at, what) in properties::REACHED.iter().enumerate() {
+        let reached = visited.iter().any(|visited| visited.reached.contains(&at));
+        assert!(reached, "nothing is known of a model in which never {what}");
     }
+    figures::check("configurations", &figures::of_configurations(&configurations, &visited));
+}
+
+#[test]
+fn the_rules_hold_in_every_state_of_wide_bounds() {
+    if std::env::var_os("EXHAUSTIVE_WIDE").is_none() {
+        println!("not visited: EXHAUSTIVE_WIDE is not set");
+        return;
+    }
+    let configurations = configurations::wide();
+    let visited: Vec<_> = configurations.iter().map(visit).collect();
+    figures::check("wide", &figures::of_configurations(&configurations, &visited));
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    let configurations = configurations::all();
+    let mut lines = Vec::new();
+    for (mutant, what, within) in mutants::ALL {
+        let configuration = configurations.iter().find(|it| it.name == within);
+        let model = configuration.unwrap_or_else(|| panic!("no {within}")).model.clone();
+        let found = counterexample(Protocol { mutant: Some(mutant), ..model });
+        let Some((steps, violated)) = found else {
+            panic!("{mutant:?} goes unnoticed in {within}");
+        };
+        println!("{mutant:?}: {violated} after {} steps", steps.len());
+        if std::env::var_os("EXHAUSTIVE_SHOW").is_some() {
+            println!("{steps:#?}");
+        }
+        lines.push(format!("| {what} | {within} | {violated} | {} |", steps.len()));
+    }
+    figures::check("mutants", &lines);
 }

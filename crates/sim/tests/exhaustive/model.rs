@@ -3,7 +3,7 @@
 use stateright::{Model, Property};
 
 use super::broker::{Budget, State};
-use super::frames::Frame;
+use super::frames::{Frame, NODES};
 use super::mutants::Mutant;
 use super::node::Synced;
 use super::properties;
@@ -21,6 +21,10 @@ pub(crate) struct Protocol {
     pub(crate) lossy_control: bool,
     /// Whether a publish can return later than its echo.
     pub(crate) late_results: bool,
+    /// The nodes that meet a frame as soon as the broker accepts it; the others at any time after that.
+    pub(crate) prompt: [bool; NODES],
+    /// Whether every `Sync` is answered in the end: no deadline of one passes.
+    pub(crate) answered: bool,
     pub(crate) mutant: Option<Mutant>,
 }
 
@@ -36,20 +40,32 @@ pub(crate) enum Action {
     /// The broker accepts the frame of a fence.
     AcceptFence(usize),
     /// The broker accepts the numbered frame in flight.
-    Accept { node: usize, lost_to: Option<usize> },
+    Accept {
+        node: usize,
+        lost_to: Option<usize>,
+    },
     /// Its publish returns.
-    Published { node: usize, ok: bool },
+    Published {
+        node: usize,
+        ok: bool,
+    },
     /// Its publish fails before the broker has accepted it.
     Fail(usize),
     /// It is published again.
     Retry(usize),
     /// The broker accepts the control frame in flight, and says so.
-    AcceptControl { node: usize, lost_to: Option<usize> },
+    AcceptControl {
+        node: usize,
+        lost_to: Option<usize>,
+    },
     /// The publish of the control frame in flight fails.
     FailControl(usize),
     RetrySync(usize),
     /// The broker accepts a frame whose publish was given up.
-    AcceptLate { place: usize, lost_to: Option<usize> },
+    AcceptLate {
+        place: usize,
+        lost_to: Option<usize>,
+    },
     /// The subscription yields its next frame.
     Meet(usize),
     /// The subscription breaks; what it had not yielded is gone.
@@ -60,7 +76,10 @@ pub(crate) enum Action {
     Restart,
     /// Nobody answered the `Sync` in time.
     SyncAlone(usize),
-    Answer { node: usize, witnessed: bool },
+    Answer {
+        node: usize,
+        witnessed: bool,
+    },
     Request(usize),
     Reply(usize),
     /// Nobody replayed what was missing in time.
@@ -102,7 +121,10 @@ impl Protocol {
         can(!it.stream.is_empty(), Action::Meet(node));
         can(up.is_some() && left.breaks[node] > 0, Action::Break(node));
         can(up.is_none(), Action::Subscribe(node));
-        can(unsynced.is_some_and(|up| up.echoed.is_some()), Action::SyncAlone(node));
+        can(
+            !self.answered && unsynced.is_some_and(|up| up.echoed.is_some()),
+            Action::SyncAlone(node),
+        );
         can(answerable(true), Action::Answer { node, witnessed: true });
         can(it.is_synced() && answerable(false), Action::Answer { node, witnessed: false });
         can(it.wants_request(), Action::Request(node));
@@ -119,6 +141,13 @@ impl Protocol {
             let losers = state.losers(frame).filter(|it| it.is_none() || self.lossy_control);
             actions.extend(losers.map(|lost_to| Action::AcceptControl { node, lost_to }));
         }
+    }
+
+    fn meet(&self, state: &mut State, node: usize) {
+        state.step(node, self.mutant, |it, step| {
+            let frame = it.stream.remove(0);
+            it.met(&frame, step);
+        });
     }
 
     fn accept(&self, state: &mut State, node: usize, lost_to: Option<usize>) {
@@ -230,10 +259,7 @@ impl Model for Protocol {
                 let frame = state.late.remove(place);
                 state.accept(&frame, lost_to);
             }
-            Action::Meet(node) => state.step(node, mutant, |it, step| {
-                let frame = it.stream.remove(0);
-                it.met(&frame, step);
-            }),
+            Action::Meet(node) => self.meet(&mut state, node),
             Action::Break(node) => {
                 state.left.breaks[node] -= 1;
                 state.step(node, mutant, |it, step| it.disconnect(step));
@@ -257,6 +283,11 @@ impl Model for Protocol {
             Action::Reply(node) => state.step(node, mutant, |it, step| it.send_replies(step)),
             Action::DropForGap(node) => {
                 state.step(node, mutant, |it, step| it.drop_for_gap(step));
+            }
+        }
+        for node in (0..self.nodes).filter(|node| self.prompt[*node]) {
+            while !state.nodes[node].stream.is_empty() {
+                self.meet(&mut state, node);
             }
         }
         Some(state)

@@ -74,9 +74,9 @@ pub(crate) fn of_the_parts() -> Vec<Property<Protocol>> {
                 state.order.iter().all(|it| !covered(it) || it.version <= entry.version)
             })
         }),
-        Property::always("the log is the stream", |_, state| of_every_node(state, |node, _| {
-            node.up.is_none() || log_is_the_stream(node, state)
-        })),
+        Property::always("the log is the stream", |_, state| {
+            of_every_node(state, |node, _| node.up.is_none() || log_is_the_stream(node, state))
+        }),
         Property::always("own frames are consistent", |_, state| {
             of_every_node(state, |node, me| own_frames_are_consistent(node, me, state))
         }),
@@ -94,7 +94,10 @@ fn log_is_the_stream(node: &Node, state: &State) -> bool {
     let mut seen = Vec::new();
     for (place, frame) in (0_u8..).zip(&state.order) {
         let lost = node.lost & bit(place) != 0;
-        if place < confirmed || lost || on_the_way(frame) || seen.contains(&(frame.origin, frame.number))
+        if place < confirmed
+            || lost
+            || on_the_way(frame)
+            || seen.contains(&(frame.origin, frame.number))
         {
             continue;
         }

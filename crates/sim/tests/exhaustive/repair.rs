@@ -96,13 +96,7 @@ impl Node {
 
     // mirrors Replica::sync_met, protocol/repair.rs
     // mirrors Answering::asked, protocol/answering.rs
-    pub(crate) fn sync_met(
-        &mut self,
-        nonce: u8,
-        mark: Option<&Mark>,
-        sequencer: u8,
-        step: &Step,
-    ) {
+    pub(crate) fn sync_met(&mut self, nonce: u8, mark: Option<&Mark>, sequencer: u8, step: &Step) {
         let Some(up) = &self.up else { return };
         let mark = mark.filter(|_| up.sequencer == sequencer);
         let after_mark = mark.and_then(|mark| self.after_mark(mark, step));
@@ -138,8 +132,7 @@ impl Node {
         } else {
             Vec::new()
         };
-        let mut vector =
-            if witnessed { self.vector.known_of_met() } else { self.vector.known() };
+        let mut vector = if witnessed { self.vector.known_of_met() } else { self.vector.known() };
         vector[usize::from(step.me)] = self.publisher.accepted;
         self.answers += 1;
         let (from, answer, parts) = (step.me, self.answers, u8::from(!entries.is_empty()));
