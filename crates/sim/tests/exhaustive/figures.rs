@@ -1,23 +1,30 @@
 //! The tables in `docs/exhaustive.md`: what a run found must be what they say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Visited;
 use super::broker::Budget;
 use super::configurations::Configuration;
 use super::frames::NODES;
-use super::properties::REACHED;
+use super::properties;
 
 /// One test at a time reads and writes the file.
 static FILE: Mutex<()> = Mutex::new(());
 
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("the document: {error}"))
+}
+
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/exhaustive.md")
+}
+
 /// Compares the lines of a table with those between its two comments in the document, or writes them there.
 pub(crate) fn check(table: &str, lines: &[String]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/exhaustive.md");
+    let path = document();
     let _one_at_a_time = FILE.lock().unwrap_or_else(PoisonError::into_inner);
-    let document =
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("the document: {error}"));
+    let document = read(&path);
     let (begin, end) = (format!("<!-- {table} -->\n"), format!("<!-- end of {table} -->"));
     let parts = document.split_once(&begin).and_then(|(before, rest)| {
         let (lines, after) = rest.split_once(&end)?;
@@ -115,4 +122,20 @@ fn bounds(configuration: &Configuration) -> String {
         words.push(format!("prompt {}", prompt.join(" ")));
     }
     words.join(", ")
+}
+
+#[test]
+fn every_property_is_documented() {
+    let _one_at_a_time = FILE.lock().unwrap_or_else(PoisonError::into_inner);
+    let document = read(&document());
+    for property in properties::of_what_is_served().iter().chain(&properties::of_the_parts()) {
+        let stated = format!("- **{}**", property.name);
+        assert!(document.contains(&stated), "{} is not stated", property.name);
+    }
+    for (name, number) in properties::REACHED.iter().zip(1..) {
+        assert!(
+            document.contains(&format!("\n{number}. {name}:")),
+            "{name} is not number {number}"
+        );
+    }
 }

@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 use super::broker::{Budget, State};
 use super::frames::{Frame, NODES};
 use super::mutants::Mutant;
-use super::node::Synced;
+use super::node::{Node, Synced};
 use super::properties;
 
 /// The protocol within some bounds.
@@ -217,7 +217,7 @@ impl Model for Protocol {
             Action::FinishLoad(node) => state.step(node, mutant, |it, step| it.finish_load(step)),
             Action::Beacon(node) => {
                 state.left.beacons[node] -= 1;
-                state.step(node, mutant, |it, step| it.publish_beacon(step));
+                state.step(node, mutant, Node::publish_beacon);
             }
             Action::Fence(node) => {
                 state.left.fences[node] -= 1;
@@ -262,7 +262,7 @@ impl Model for Protocol {
             Action::Meet(node) => self.meet(&mut state, node),
             Action::Break(node) => {
                 state.left.breaks[node] -= 1;
-                state.step(node, mutant, |it, step| it.disconnect(step));
+                state.step(node, mutant, Node::disconnect);
             }
             Action::Subscribe(node) => {
                 let sequencer = state.sequencer;
@@ -272,7 +272,7 @@ impl Model for Protocol {
                 state.left.restarts -= 1;
                 state.sequencer += 1;
                 for node in 0..self.nodes {
-                    state.step(node, mutant, |it, step| it.disconnect(step));
+                    state.step(node, mutant, Node::disconnect);
                 }
             }
             Action::SyncAlone(node) => state.step(node, mutant, |it, step| it.sync_alone(step)),

@@ -177,12 +177,10 @@ impl Node {
         {
             self.requested = Some(step.now);
         }
-        for origin in 0..NODES {
-            for number in 1..16_u8 {
-                if asked[origin] & bit(number) != 0
-                    && self.reply_for(origin as u8, number, step).is_some()
-                {
-                    self.replies[origin] |= bit(number);
+        for (origin, asked) in (0..).zip(asked) {
+            for number in (1..16_u8).filter(|number| asked & bit(*number) != 0) {
+                if self.reply_for(origin, number, step).is_some() {
+                    self.replies[usize::from(origin)] |= bit(number);
                 }
             }
         }
