@@ -1,5 +1,9 @@
 //! What a run says of itself: `report.json`, and the same as a page.
 
+pub mod html;
+#[cfg(test)]
+mod sample;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything that a run measured and checked.

@@ -1,0 +1,148 @@
+//! The coverage table as a heatmap: which states were reached under which faults, and which were not.
+
+use super::{escape, number};
+use crate::report::Coverage;
+
+/// Empty cells that are named one by one.
+const NAMED_MAX: usize = 12;
+
+/// The table, below a sentence that names what is empty.
+pub(super) fn section(coverage: &Coverage) -> String {
+    if coverage.faults.is_empty() || coverage.states.is_empty() {
+        return r#"<p class="empty">No coverage was counted.</p>"#.into();
+    }
+    let mut out = verdict(coverage);
+    out.push_str(
+        r#"<div class="wide" role="region" tabindex="0" aria-label="Coverage"><table class="heat"><thead><tr><th scope="col"><span class="corner">fault \ state</span></th>"#,
+    );
+    for state in &coverage.states {
+        out.push_str(&format!(r#"<th scope="col"><span>{}</span></th>"#, words(state)));
+    }
+    out.push_str("</tr></thead><tbody>");
+    let most = coverage.counts.iter().flatten().copied().max().unwrap_or(0);
+    for (row, fault) in coverage.faults.iter().enumerate() {
+        out.push_str(&format!(r#"<tr><th scope="row">{}</th>"#, words(fault)));
+        for column in 0..coverage.states.len() {
+            out.push_str(&match at(coverage, row, column) {
+                0 => r#"<td class="none">never</td>"#.into(),
+                count => {
+                    let exact = number::count(count);
+                    format!(
+                        r#"<td class="h{}"><span title="{exact}">{}</span></td>"#,
+                        heat(count, most),
+                        short(count)
+                    )
+                }
+            });
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table></div>");
+    out
+}
+
+/// A cell; one that is missing was not reached.
+fn at(coverage: &Coverage, row: usize, column: usize) -> u64 {
+    coverage.counts.get(row).and_then(|counts| counts.get(column)).copied().unwrap_or(0)
+}
+
+fn verdict(coverage: &Coverage) -> String {
+    let (rows, columns) = (coverage.faults.len(), coverage.states.len());
+    let empty: Vec<(usize, usize)> = (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| (row, column)))
+        .filter(|(row, column)| at(coverage, *row, *column) == 0)
+        .collect();
+    let cells = number::count((rows * columns) as u64);
+    if empty.is_empty() {
+        return format!(
+            r#"<p class="covered"><strong>All {cells} cells</strong> were reached.</p>"#
+        );
+    }
+    let mut named: Vec<String> = empty
+        .iter()
+        .take(NAMED_MAX)
+        .map(|(row, column)| {
+            format!(
+                "<li><b>{}</b> × <b>{}</b></li>",
+                words(&coverage.faults[*row]),
+                words(&coverage.states[*column])
+            )
+        })
+        .collect();
+    if empty.len() > NAMED_MAX {
+        named
+            .push(format!("<li>and {} more</li>", number::count((empty.len() - NAMED_MAX) as u64)));
+    }
+    format!(
+        r#"<div class="uncovered"><strong>{} of {cells} cells</strong> never reached:<ul>{}</ul></div>"#,
+        number::count(empty.len() as u64),
+        named.concat()
+    )
+}
+
+fn words(name: &str) -> String {
+    escape::text(&name.replace('_', " "))
+}
+
+/// One to five, by the logarithm: between once and a million times lies all that is of interest.
+fn heat(count: u64, most: u64) -> u32 {
+    let share = (count.max(1) as f64).ln_1p() / (most.max(1) as f64).ln_1p();
+    (1 + (share * 5.0) as u32).clamp(1, 5)
+}
+
+/// At most four letters.
+fn short(count: u64) -> String {
+    let scaled = |value: f64, unit: &str| {
+        if value < 9.95 { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
+    };
+    match count {
+        0..=999 => count.to_string(),
+        1_000..=999_499 => scaled(count as f64 / 1e3, "k"),
+        999_500..=999_499_999 => scaled(count as f64 / 1e6, "M"),
+        _ => scaled(count as f64 / 1e9, "G"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coverage(counts: Vec<Vec<u64>>) -> Coverage {
+        let words = |of: &[&str]| of.iter().map(ToString::to_string).collect();
+        Coverage {
+            faults: words(&["drop", "one_way"]),
+            states: words(&["synced", "gap_open"]),
+            counts,
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_named() {
+        let shown = section(&coverage(vec![vec![1, 2], vec![3, 0]]));
+        assert!(shown.contains("1 of 4 cells"));
+        assert!(shown.contains("<b>one way</b> × <b>gap open</b>"));
+        assert_eq!(shown.matches(r#"class="none""#).count(), 1);
+    }
+
+    #[test]
+    fn missing_rows_count_as_empty() {
+        let shown = section(&coverage(vec![vec![1]]));
+        assert!(shown.contains("3 of 4 cells"));
+        assert!(section(&coverage(vec![vec![1, 1], vec![1, 1]])).contains("All 4 cells"));
+    }
+
+    #[test]
+    fn counts_are_short() {
+        for (count, shown) in [
+            (7, "7"),
+            (999, "999"),
+            (1_234, "1.2k"),
+            (98_765, "99k"),
+            (999_499, "999k"),
+            (2_500_000, "2.5M"),
+        ] {
+            assert_eq!(short(count), shown);
+        }
+        assert_eq!((heat(1, 100_000), heat(100_000, 100_000)), (1, 5));
+    }
+}
