@@ -5,6 +5,7 @@
 //! can be written to a file, shortened, and run again.
 
 mod draw;
+mod edit;
 mod faults;
 mod motifs;
 mod profile;

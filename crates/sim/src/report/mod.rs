@@ -1,6 +1,8 @@
 //! What a run says of itself: `report.json`, and the same as a page.
 
+pub(crate) mod assemble;
 pub mod html;
+mod nines;
 #[cfg(test)]
 mod sample;
 

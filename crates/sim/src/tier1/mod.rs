@@ -14,4 +14,4 @@ mod transport;
 mod universe;
 mod world;
 
-pub(crate) use world::{TransportKind, run};
+pub(crate) use world::run;

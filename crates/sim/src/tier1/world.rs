@@ -20,15 +20,7 @@ use crate::plan::{Mode, Plan};
 use crate::rng::stream_of;
 use crate::run::{Board, Coverage, Options, Outcome};
 use crate::tier2::{LAST_MS, state_name};
-
-/// What nodes run over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TransportKind {
-    /// `unstale_memory`'s hub, behind simulated connections.
-    Memory,
-    /// `unstale_redis`, over simulated connections to simulated servers.
-    Redis,
-}
+use crate::tiers::TransportKind;
 
 const TICK: Duration = Duration::from_millis(1);
 const SAMPLE_MS: u64 = 10;
