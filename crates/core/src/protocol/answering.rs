@@ -22,6 +22,9 @@ struct Pending {
 pub(crate) struct Answering {
     pending: Vec<Pending>,
     most: usize,
+    /// When the first of those is due that we can witness, as far as is known, and of the others. Kept, since
+    /// every input asks for them, and a cluster that starts has a `Sync` of each node here.
+    first_due: [Option<Timestamp>; 2],
 }
 
 impl Answering {
@@ -31,7 +34,7 @@ impl Answering {
     const REARM: Duration = Duration::from_millis(50);
 
     pub(crate) fn new(most: usize) -> Self {
-        Self { pending: Vec::new(), most }
+        Self { pending: Vec::new(), most, first_due: [None; 2] }
     }
 
     /// A `Sync` was met. Beyond the limit it is not answered: the asker's deadline covers that.
@@ -48,12 +51,26 @@ impl Answering {
             same.after_mark = same.after_mark.zip(after_mark).map(|(old, new)| old.min(new));
         } else if self.pending.len() < self.most {
             self.pending.push(Pending { nonce, after_mark, due, met: now });
+            let first = &mut self.first_due[usize::from(after_mark.is_none())];
+            *first = Some(first.map_or(due, |first| first.min(due)));
+            return;
+        }
+        self.look_for_first();
+    }
+
+    /// To be called after anything but a new one has changed.
+    fn look_for_first(&mut self) {
+        self.first_due = [None; 2];
+        for pending in &self.pending {
+            let first = &mut self.first_due[usize::from(pending.after_mark.is_none())];
+            *first = Some(first.map_or(pending.due, |first| first.min(pending.due)));
         }
     }
 
     /// A complete answer lists these nonces: they need none of ours.
     pub(crate) fn answered(&mut self, nonces: &[u64]) {
         self.pending.retain(|pending| !nonces.contains(&pending.nonce));
+        self.look_for_first();
     }
 
     /// Another witness has begun to answer: waits for its end, and takes over if its parts stop.
@@ -63,6 +80,7 @@ impl Answering {
                 pending.due = pending.due.max(due);
             }
         }
+        self.look_for_first();
     }
 
     /// We have become synced: whoever still waits can be answered soon.
@@ -72,6 +90,7 @@ impl Answering {
                 pending.due = pending.due.max(now.after(Self::REARM));
             }
         }
+        self.look_for_first();
     }
 
     #[cfg(any(test, feature = "simulation"))]
@@ -81,12 +100,13 @@ impl Answering {
 
     pub(crate) fn clear(&mut self) {
         self.pending.clear();
+        self.look_for_first();
     }
 
     /// When the next answer is due. Only a synced node answers those that it cannot witness.
     pub(crate) fn next_deadline(&self, synced: bool) -> Option<Timestamp> {
-        let answerable = |pending: &&Pending| pending.after_mark.is_some() || synced;
-        self.pending.iter().filter(answerable).map(|pending| pending.due).min()
+        let [witnessed, strangers] = self.first_due;
+        witnessed.into_iter().chain(strangers.filter(|_| synced)).min()
     }
 
     /// Takes all that one witnessed answer can serve, if one is due: each nonce, and where its replay begins.
@@ -94,31 +114,39 @@ impl Answering {
     /// *Invariant:* every nonce's `Sync` was met, and its mark is in the log, so the log from the earliest of
     /// the marks on holds everything that was accepted after each mark and before each `Sync`.
     pub(crate) fn take_witnessed(&mut self, log: &Log, now: Timestamp) -> Vec<(u64, u64)> {
+        if self.first_due[0].is_none_or(|due| now < due) {
+            return Vec::new();
+        }
         for pending in &mut self.pending {
             pending.after_mark = pending
                 .after_mark
                 .filter(|seq| log.reaches(*seq) || mutation::active(Mutation::ReachNotChecked));
         }
         let due = |pending: &Pending| pending.after_mark.is_some() && pending.due <= now;
-        if !self.pending.iter().any(due) {
-            return Vec::new();
+        let mut askers = Vec::new();
+        if self.pending.iter().any(due) {
+            let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_some());
+            askers.extend(taken.filter_map(|pending| Some((pending.nonce, pending.after_mark?))));
         }
-        let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_some());
-        taken.filter_map(|pending| Some((pending.nonce, pending.after_mark?))).collect()
+        self.look_for_first();
+        askers
     }
 
     /// Takes all that one unwitnessed answer can serve, if one is due.
     pub(crate) fn take_strangers(&mut self, now: Timestamp) -> Option<Vec<u64>> {
-        let due = |pending: &Pending| pending.after_mark.is_none() && pending.due <= now;
-        self.pending.iter().any(due).then(|| {
-            let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_none());
-            taken.map(|pending| pending.nonce).collect()
-        })
+        if self.first_due[1].is_none_or(|due| now < due) {
+            return None;
+        }
+        let taken = self.pending.extract_if(.., |pending| pending.after_mark.is_none());
+        let nonces = taken.map(|pending| pending.nonce).collect();
+        self.look_for_first();
+        Some(nonces)
     }
 
     /// Turns one that is too far back to witness into one that is told to go on without.
     pub(crate) fn give_up_witnessing(&mut self, nonce: u64, now: Timestamp) {
         self.pending.push(Pending { nonce, after_mark: None, due: now, met: now });
+        self.look_for_first();
     }
 }
 

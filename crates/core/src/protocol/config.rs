@@ -65,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) max_answer_bytes: usize,
     /// Syncs and requests that wait for our answer.
     pub(crate) max_pending: usize,
+    /// The longest slice of a beacon.
     pub(crate) slice_len: usize,
 }
 

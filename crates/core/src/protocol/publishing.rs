@@ -155,7 +155,7 @@ impl Replica {
         }
         if self.beacon_due().is_some_and(|due| now >= due) {
             let since = now.before(self.config.vector_window);
-            let slice = self.vector.slice(self.config.slice_len, since);
+            let slice = self.vector.slice(self.slice_len(since), since);
             let lanes = self.config.lanes;
             self.schedule_next_beacon(now);
             return Some(self.seal(&Body::Beacon { lanes, slice }, 0));
@@ -422,6 +422,16 @@ impl Replica {
         }
     }
 
+    /// We are heard (again): one beacon soon, since what we published last may have been missed, and since it gives
+    /// the others a mark; then as before. With the full series of beacons a cluster that starts at once would speak
+    /// six times of nothing.
+    pub(super) fn announce(&mut self, now: Timestamp) {
+        self.beacon_at = Some(now.after(self.config.beacon_first));
+        if self.steady_beacon_at.is_none() {
+            self.steady_beacon_at = Some(now.after(self.steady_beacon_interval(now)));
+        }
+    }
+
     /// When the next beacon is due. However often something is published, and puts off the beacons that
     /// follow it, the steady ones come: they carry slices and the number of lanes.
     pub(super) fn beacon_due(&self) -> Option<Timestamp> {
@@ -444,6 +454,13 @@ impl Replica {
         let active = self.vector.active(now.before(self.config.vector_window)) as u64 + 1;
         let share_ms = active * 1_000 / u64::from(self.config.beacon_budget_per_s.max(1));
         self.config.beacon_steady.max(std::time::Duration::from_millis(share_ms))
+    }
+
+    /// So long that the slices of the whole cluster, as far as it keeps to its budget, go once around in ten seconds,
+    /// within limits.
+    fn slice_len(&self, since: Timestamp) -> usize {
+        let rounds = 10 * self.config.beacon_budget_per_s.max(1) as usize;
+        self.vector.active(since).div_ceil(rounds).clamp(8, self.config.slice_len.max(8))
     }
 
     /// The other nodes' lane count was seen.

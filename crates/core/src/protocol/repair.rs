@@ -122,7 +122,7 @@ impl Replica {
         self.outputs.push_back(Output::VoidLoads);
         self.fences.hurry(now);
         if !mutation::active(Mutation::BeaconsNotRearmed) {
-            self.arm_beacons(now);
+            self.announce(now);
         }
         self.answering.rearm_strangers(now);
     }

@@ -154,7 +154,7 @@ impl Replica {
             vector: Vector::new(config.max_origins, config.max_ranges),
             fences: Fences::new(),
             answering: Answering::new(config.max_pending.min(config.max_frame_bytes / 32)),
-            beacon_interval: config.beacon_first,
+            beacon_interval: config.beacon_steady,
             forget_at: now.after(config.vector_window),
             codec,
             config,

@@ -88,12 +88,15 @@ impl Vector {
     ///
     /// With a full table an unknown origin is ignored and counted: nodes that have met it will say so again.
     pub(crate) fn learn(&mut self, (node, number): Numbered, now: Timestamp) {
-        if number == 0 {
-            return;
-        }
-        if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
-            self.ignored_unknown += 1;
-            return;
+        match self.origins.get(&node) {
+            // What is known already opens nothing, and closes nothing. Most of what slices say is.
+            Some(origin) if number <= origin.known => return,
+            None if number == 0 => return,
+            None if self.origins.len() >= self.max_origins => {
+                self.ignored_unknown += 1;
+                return;
+            }
+            _ => {}
         }
         if mutation::active(Mutation::VectorClosesGap) {
             self.adopt((node, number), now);

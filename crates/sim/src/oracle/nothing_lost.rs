@@ -1,5 +1,5 @@
 //! G6. Whenever *n* moves its horizon to *h*: for every invalidation that was completed before *h* (on *n*'s clock),
-//! of which *n* could know that it exists, no entry of *n* that is alive, in any cache, holds an older version. So
+//! of which *n* could know before this moment that it exists, no entry of *n* that is alive, in any cache, holds an older version. So
 //! whatever was missed in an outage was applied or dropped before *n* goes on.
 
 use super::{Findings, Oracle, Terms, violation};
@@ -26,7 +26,7 @@ impl Oracle for NothingLost {
                 let missed = facts.newer(part.key, part.version).find(|(_, commit)| {
                     let completed = commit.completed.map(|at| facts.local(*node, at));
                     completed.is_some_and(|at| at < *horizon)
-                        && facts.knowable(*node, commit).is_some()
+                        && facts.knowable(*node, commit).is_some_and(|since| since < place.at)
                 });
                 findings.check(missed.is_none(), || {
                     let (version, commit) = missed.unwrap_or((0, &facts.commits(part.key)[0]));
