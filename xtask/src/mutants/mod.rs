@@ -79,7 +79,7 @@ fn shard(text: &str) -> Done<(usize, usize)> {
 fn judge_the_rest(tool: &Path, folder: &Path) -> Done {
     let mut command = mutants(tool, folder);
     command
-        .args(["--iterate", "--baseline", "skip", "--jobs", "1", "--no-times", "--colors", "never"])
+        .args(["--iterate", "--jobs", "1", "--no-times", "--colors", "never"])
         .args(["--timeout", TIMEOUT_SECONDS, "--build-timeout", TIMEOUT_SECONDS])
         .env("PROPTEST_CASES", PROPTEST_CASES)
         // Neither the dependencies nor the artifacts of other builds are built again.
