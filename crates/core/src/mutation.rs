@@ -289,6 +289,10 @@ pub(crate) const fn active(_mutation: Mutation) -> bool {
     false
 }
 
+// Known to the compiler: the branches that ask for it are not built.
+#[cfg(not(any(feature = "model", unstale_mutants)))]
+const _: () = assert!(!active(Mutation::NoFillGuard));
+
 #[cfg(feature = "model")]
 pub(crate) use in_a_model::active;
 #[cfg(all(test, feature = "model"))]

@@ -97,6 +97,32 @@ fn the_horizon_moves_to_the_moment_a_fence_was_sent() {
 }
 
 #[test]
+fn a_fence_that_does_not_return_is_told_of_before_it_ends_the_subscription() {
+    let mut replica = synced();
+    replica.wake(true, at(2_000));
+    assert!(outputs(&mut replica).iter().any(|output| matches!(output, Output::Fence(_))));
+    let mut told = Vec::new();
+    for ms in 2_001..3_010 {
+        // Only when it asks for it: being late is a deadline of its own.
+        if replica.next_deadline().is_some_and(|due| due <= at(ms)) {
+            replica.handle_timeout(at(ms));
+        }
+        // Nothing is answered.
+        outputs(&mut replica);
+        let Status { state, reason, .. } = replica.status();
+        if told.last().is_none_or(|(_, before, _)| before != state) {
+            told.push((ms, *state, reason.clone()));
+        }
+    }
+    let expected = [
+        (2_001, State::Live, None),
+        (2_500, State::Suspect, Some(Reason::FenceLate)),
+        (3_000, State::Disconnected, Some(Reason::FenceTimeout)),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn only_a_node_that_hears_the_same_server_witnesses() {
     for (sequencer, witnessed) in [("one", true), ("two", false)] {
         let mut replica = synced();
