@@ -21,7 +21,11 @@ fn same(carrier: &[&str], seeds: u64) {
         assert_eq!(status.code(), Some(0), "{carrier:?}");
         read(&out)
     });
-    assert_eq!(first.traces.len() as u64, seeds + 1, "one for each seed, and the one that is shown");
+    assert_eq!(
+        first.traces.len() as u64,
+        seeds + 1,
+        "one for each seed, and the one that is shown"
+    );
     for (name, trace) in &first.traces {
         assert!(trace.lines().count() > 1_000, "{carrier:?} {name}: {}", trace.lines().count());
         // Not `assert_eq`: nobody reads megabytes.
