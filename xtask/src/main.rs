@@ -2,6 +2,7 @@
 
 mod architecture;
 mod figures;
+mod mutants;
 mod redis;
 mod shell;
 mod sim;
@@ -22,6 +23,8 @@ commands:
   check-architecture   which crate may depend on which, and what the protocol may not use
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
+  mutants              changes the sources in one place at a time, and writes docs/mutants.md: what tests do not
+                       notice. [--shard k/n]: only a part. [--again]: also what has survived before
 ";
 
 /// What went wrong, in words for the terminal.
@@ -51,6 +54,10 @@ fn run() -> Done<ExitCode> {
     };
     if command == "sim" {
         return sim::run(&arguments.raw_args()?.collect::<Vec<OsString>>());
+    }
+    if command == "mutants" {
+        mutants::judge(arguments)?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(extra) = arguments.next()? {
         return Err(extra.unexpected().into());

@@ -1,5 +1,6 @@
 //! Running other programs, visibly.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,4 +58,24 @@ fn shown(command: &Command) -> String {
         shown.push_str(&argument.to_string_lossy());
     }
     shown
+}
+
+/// The program of this name in the folders of a `PATH`.
+pub(crate) fn find_in(path: &OsStr, program: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_path_entries_are_not_trusted() {
+        assert_eq!(find_in(OsStr::new(".:bin:"), "sh"), None);
+        assert_eq!(find_in(OsStr::new(".:/bin"), "sh"), Some(PathBuf::from("/bin/sh")));
+        assert_eq!(find_in(OsStr::new("/bin"), "no-such-program"), None);
+    }
 }

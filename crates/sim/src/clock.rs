@@ -8,15 +8,29 @@ use unstale::Timestamp;
 
 /// True time: what only the simulation knows. Nanoseconds since its start.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TrueTime(Arc<AtomicU64>);
+pub(crate) struct TrueTime {
+    at: Arc<AtomicU64>,
+    /// Whether turmoil has the time, to the tick of the host that asks.
+    of_hosts: bool,
+}
 
 impl TrueTime {
+    /// The time of turmoil's hosts; outside of them what was [set](Self::set) last.
+    pub(crate) fn of_hosts() -> Self {
+        Self { at: Arc::default(), of_hosts: true }
+    }
+
     pub(crate) fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        if self.of_hosts
+            && let Some(elapsed) = turmoil::sim_elapsed()
+        {
+            return u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        }
+        self.at.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(&self, now: u64) {
-        self.0.store(now, Ordering::Relaxed);
+        self.at.store(now, Ordering::Relaxed);
     }
 }
 
@@ -67,6 +81,10 @@ impl MachineClock {
             at += 1;
         }
         at
+    }
+
+    pub(crate) fn true_now(&self) -> u64 {
+        self.time.now()
     }
 
     /// The clock that goes on while suspended.

@@ -16,6 +16,35 @@ pub(crate) fn stream_of(seed: u64, concern: &str, index: u64) -> fastrand::Rng {
     fastrand::Rng::with_seed(XxHash3_64::oneshot_with_seed(salted, &index.to_le_bytes()))
 }
 
+/// What a process draws its random numbers from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seeds {
+    pub(crate) seed: u64,
+    /// Names this life of this node.
+    pub(crate) own: u64,
+    /// Names the process that this one is a copy of; itself, mostly.
+    pub(crate) copied: u64,
+}
+
+impl Seeds {
+    pub(crate) fn of(seed: u64, node: usize, life: u64) -> Self {
+        let own = Self::name(node, life);
+        Self { seed, own, copied: own }
+    }
+
+    pub(crate) fn name(node: usize, life: u64) -> u64 {
+        node as u64 * 1_000 + life
+    }
+
+    /// The seed that is drawn as this one. The first makes the identity; what comes later is fresh entropy, also in
+    /// a copy.
+    pub(crate) fn draw(self, index: u64) -> u64 {
+        let whose = if index == 0 { self.copied } else { self.own };
+        let life = stream_of(self.seed, "life", whose).u64(..);
+        stream_of(life, "draw", index).u64(..)
+    }
+}
+
 /// Draws from a distribution that favours small numbers: one of `0..n`, the first a few times as often as the
 /// last.
 pub(crate) fn skewed(rng: &mut fastrand::Rng, n: u64) -> u64 {

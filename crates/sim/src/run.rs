@@ -66,7 +66,7 @@ impl Outcome {
 pub(crate) struct Board {
     pub(crate) rows: Vec<NodeRow>,
     pub(crate) commits_ms: Vec<f64>,
-    known: Vec<Option<Counters>>,
+    pub(crate) known: Vec<Option<Counters>>,
 }
 
 impl Board {

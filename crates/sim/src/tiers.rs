@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::plan::{Mode, Plan};
 use crate::run::{Options, Outcome};
-use crate::tier2;
+use crate::{tier1, tier2};
 
 /// How close to reality, and how large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +71,9 @@ impl FromStr for TransportKind {
     }
 }
 
+/// The hosts that the nodes of the third tier share: the cost of a step grows with their cube.
+const HOSTS: usize = 8;
+
 /// A plan and a tier that do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("tier {tier} cannot run this: {reason}")]
@@ -82,19 +85,19 @@ pub(crate) struct CannotRun {
 /// Runs a plan.
 pub(crate) fn run(
     tier: Tier,
-    _transport: TransportKind,
+    transport: TransportKind,
     plan: &Plan,
     options: Options,
 ) -> Result<Outcome, CannotRun> {
-    if tier == Tier::Two {
-        return Ok(tier2::run(plan, options));
+    if tier != Tier::Two && plan.topology.mode == Mode::Naive {
+        let reason = "naive nodes are known to tier 2 only; choose --tier 2";
+        return Err(CannotRun { tier, reason });
     }
-    let reason = if plan.topology.mode == Mode::Naive {
-        "naive nodes are known to tier 2 only; choose --tier 2"
-    } else {
-        "it is not there yet; choose --tier 2"
-    };
-    Err(CannotRun { tier, reason })
+    Ok(match tier {
+        Tier::One => tier1::run(plan, transport, plan.topology.nodes, options),
+        Tier::Two => tier2::run(plan, options),
+        Tier::Three => tier1::run(plan, transport, HOSTS.min(plan.topology.nodes), options),
+    })
 }
 
 #[cfg(test)]

@@ -126,8 +126,9 @@ impl Replica {
             && let Some((targets, place)) = self.outbox.take(self.max_targets_bytes())
         {
             self.publisher.last_sealed -= 1;
-            let changed = self.seal(&Body::Targets(targets), place);
-            self.publisher.head.sealed = Some(Sealed { attempt, ..changed });
+            let mut changed = self.seal(&Body::Targets(targets), place);
+            changed.attempt = attempt;
+            self.publisher.head.sealed = Some(changed);
         }
     }
 

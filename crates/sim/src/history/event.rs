@@ -85,6 +85,8 @@ pub(crate) enum Event<'a> {
     Size { node: usize, table: &'static str, size: usize, limit: usize },
     /// A node's condition.
     Condition { node: usize, state: &'static str },
+    /// A process ended with an error, which none ever should.
+    Failed { what: &'a str },
     /// The end of faults.
     Healed,
     /// The time to converge is over; a look into every node follows.

@@ -142,6 +142,7 @@ fn numbers(event: &Event<'_>) -> (Kind, [u64; 4]) {
             (Kind::Told, [*node as u64, *size as u64, *limit as u64, 0])
         }
         Event::Condition { node, state } => (Kind::Told, [*node as u64, state.len() as u64, 0, 1]),
+        Event::Failed { what } => (Kind::Phase, [2, what.len() as u64, 0, 0]),
         Event::Healed => (Kind::Phase, [0; 4]),
         Event::Settled => (Kind::Phase, [1; 4]),
         Event::Reread { node, hit } => (Kind::Reread, [*node as u64, u64::from(*hit), 0, 0]),

@@ -22,6 +22,8 @@ pub(crate) struct Measures {
     pub(crate) latencies: Latencies,
     pub(crate) staleness: Staleness,
     pub(crate) counts: Counts,
+    /// When rows were committed, up to a few thousand of them.
+    pub(crate) commits_ms: Vec<f64>,
     loads: Loads,
 }
 
@@ -41,6 +43,9 @@ pub(crate) struct Counts {
     pub(crate) recovery_ns: u64,
 }
 
+/// Commits that a report shows.
+const MOST_COMMITS: usize = 5_000;
+
 /// Loads per tenth of a second.
 #[derive(Debug, Default)]
 struct Loads {
@@ -55,6 +60,7 @@ impl Measures {
             latencies: Latencies::default(),
             staleness: Staleness::default(),
             counts: Counts::default(),
+            commits_ms: Vec::new(),
             loads: Loads::default(),
         }
     }
@@ -65,7 +71,12 @@ impl Measures {
         self.staleness.see(event, facts, terms, &self.phases);
         let counts = &mut self.counts;
         match event {
-            Event::Committed { .. } => counts.commits += 1,
+            Event::Committed { .. } => {
+                counts.commits += 1;
+                if self.commits_ms.len() < MOST_COMMITS {
+                    self.commits_ms.push(place.at as f64 / 1e6);
+                }
+            }
             Event::Accepted { bytes } => {
                 counts.frames += 1;
                 counts.frame_bytes += *bytes as u64;

@@ -37,6 +37,9 @@ impl Oracle for Vacuity {
                     violation("NV", place, Vec::new(), what)
                 });
             }
+            Event::Failed { what } => {
+                findings.check(false, || violation("NV", place, Vec::new(), (*what).to_owned()));
+            }
             Event::Clears { node, clears, allowed } => findings.check(clears <= allowed, || {
                 let what = format!(
                     "node {node} dropped everything {clears} times; the faults allow {allowed}"

@@ -265,6 +265,15 @@ fn keep_promises_possible(faults: &mut Vec<Fault>) {
         let loses = matches!(it.kind, FaultKind::LoseTo { .. } | FaultKind::LoseAccepted { .. });
         !loses || cloned.is_none_or(|cloned| it.at_ms + 1_000 < cloned)
     });
+    // That an anonymous frame was lost cannot be noticed.
+    let loses =
+        |it: &Fault| matches!(it.kind, FaultKind::LoseTo { .. } | FaultKind::LoseAccepted { .. });
+    if let Some(first) = faults.iter().find(|it| loses(it)).map(|it| it.at_ms) {
+        let foreign = |it: &Fault| {
+            matches!(it.kind, FaultKind::Anonymous { .. } | FaultKind::NewerVersion { .. })
+        };
+        faults.retain(|it| !foreign(it) || it.at_ms < first);
+    }
     let losses: Vec<u64> = faults
         .iter()
         .filter(|it| matches!(it.kind, FaultKind::LoseAccepted { .. } | FaultKind::Failover { .. }))

@@ -228,9 +228,9 @@ fn measures() -> Vec<Measure> {
             meaning: "From the commit to the moment a node that held a copy had dropped it.".into(),
             unit: "ms".into(),
             phases: vec![
-                curve("healthy", 1_204_551, 0.9, 0.55, 48.0),
-                curve("faulty", 388_204, 1.6, 2.6, 12_400.0),
-                curve("healing", 91_330, 1.1, 1.7, 1_870.0),
+                curve("healthy", 1_204_551, 0.9, 1.6, 48.0),
+                curve("faulty", 388_204, 1.6, 0.8, 12_400.0),
+                curve("healing", 91_330, 1.1, 1.1, 1_870.0),
             ],
             never: 12,
         },
@@ -239,9 +239,9 @@ fn measures() -> Vec<Measure> {
             meaning: "From the commit until no node held a copy any more.".into(),
             unit: "ms".into(),
             phases: vec![
-                curve("healthy", 30_010, 3.1, 0.6, 61.0),
-                curve("faulty", 9_120, 44.0, 2.3, 12_400.0),
-                curve("healing", 2_204, 6.0, 1.9, 1_910.0),
+                curve("healthy", 30_010, 3.1, 1.4, 61.0),
+                curve("faulty", 9_120, 44.0, 0.7, 12_400.0),
+                curve("healing", 2_204, 6.0, 1.0, 1_910.0),
             ],
             never: 0,
         },
@@ -250,8 +250,8 @@ fn measures() -> Vec<Measure> {
             meaning: "How long before the read the value had been superseded.".into(),
             unit: "ms".into(),
             phases: vec![
-                curve("healthy", 180, 1.4, 0.9, 31.0),
-                curve("faulty", 1_024, 60.0, 0.6, 441.2),
+                curve("healthy", 180, 1.4, 1.2, 31.0),
+                curve("faulty", 1_024, 60.0, 0.9, 441.2),
             ],
             never: 0,
         },
@@ -259,19 +259,22 @@ fn measures() -> Vec<Measure> {
             name: "Recovery".into(),
             meaning: "From the end of the faults until a node was live again.".into(),
             unit: "ms".into(),
-            phases: vec![curve("healing", 2_400, 180.0, 0.7, 1_870.0)],
+            phases: vec![curve("healing", 2_400, 180.0, 1.1, 1_870.0)],
             never: 0,
         },
     ]
 }
 
-/// A curve that grows by `spread` factors of e for each nine, up to its largest.
-fn curve(phase: &str, count: u64, median: f64, spread: f64, max: f64) -> PhaseCurve {
-    let at =
-        |nines: f64| (median * ((nines - 0.301) * spread * (0.7 + 0.2 * nines)).exp()).min(max);
-    let mut points: Vec<(f64, f64)> = (0..=80)
-        .map(|step| f64::from(step) * 0.05)
-        .filter(|nines| *nines <= (count as f64).log10())
+/// A curve from the median to the largest; the more `bend`, the later it rises.
+fn curve(phase: &str, count: u64, median: f64, bend: f64, max: f64) -> PhaseCurve {
+    let last = (count as f64).log10();
+    let at = |nines: f64| {
+        let share = (nines - 0.301) / (last - 0.301);
+        median * (max / median).powf(if share > 0.0 { share.powf(bend) } else { share })
+    };
+    let mut points: Vec<(f64, f64)> = (0..=100)
+        .map(|step| f64::from(step) * 0.06)
+        .filter(|nines| *nines <= last)
         .map(|nines| (100.0 * (1.0 - 10f64.powf(-nines)), at(nines)))
         .collect();
     points.push((100.0, max));

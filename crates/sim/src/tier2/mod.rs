@@ -9,4 +9,5 @@ mod strike;
 mod work;
 mod world;
 
-pub(crate) use world::run;
+pub(crate) use node::{SECRET, limits, state_name};
+pub(crate) use world::{LAST_MS, run};

@@ -18,7 +18,7 @@ use crate::frames::NAMESPACE;
 use crate::history::Place;
 use crate::oracle::Terms;
 use crate::plan::{Mode, Topology};
-use crate::rng::stream_of;
+use crate::rng::Seeds;
 use crate::value::{CacheName, Part, Value};
 
 /// The protocol that a node follows.
@@ -195,27 +195,6 @@ pub(crate) fn limits(topology: &Topology) -> Limits {
     limits
 }
 
-/// What a process draws its random numbers from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seeds {
-    pub(crate) seed: u64,
-    /// Names this life of this node.
-    pub(crate) own: u64,
-    /// Names the process that this one is a copy of; itself, mostly.
-    pub(crate) copied: u64,
-}
-
-impl Seeds {
-    pub(crate) fn of(seed: u64, node: usize, life: u64) -> Self {
-        let own = Self::name(node, life);
-        Self { seed, own, copied: own }
-    }
-
-    pub(crate) fn name(node: usize, life: u64) -> u64 {
-        node as u64 * 1_000 + life
-    }
-}
-
 /// Starts a process.
 pub(super) fn start(
     topology: &Topology,
@@ -229,7 +208,8 @@ pub(super) fn start(
     if topology.mode == Mode::Naive {
         return Ok(Participant::Naive(Naive::default()));
     }
-    let runtime: Arc<dyn Runtime> = Arc::new(NodeRuntime::new(Arc::clone(clock), seeds));
+    let runtime: Arc<dyn Runtime> =
+        Arc::new(NodeRuntime { clock: Arc::clone(clock), seeds, drawn: AtomicU64::new(0) });
     let freshness = match topology.mode {
         Mode::Within { ms } => Freshness::Within(Duration::from_millis(ms)),
         Mode::Eventual | Mode::Naive => Freshness::Eventual { cap: None },
@@ -260,17 +240,8 @@ pub(crate) const SECRET: &[u8] = b"a secret of the simulation's own";
 #[derive(Debug)]
 struct NodeRuntime {
     clock: Arc<MachineClock>,
-    /// Of what a copy of another process has in common with it.
-    copied: u64,
-    seed: u64,
+    seeds: Seeds,
     drawn: AtomicU64,
-}
-
-impl NodeRuntime {
-    fn new(clock: Arc<MachineClock>, seeds: Seeds) -> Self {
-        let of = |life| stream_of(seeds.seed, "life", life).u64(..);
-        Self { clock, copied: of(seeds.copied), seed: of(seeds.own), drawn: AtomicU64::new(0) }
-    }
 }
 
 impl Runtime for NodeRuntime {
@@ -294,8 +265,6 @@ impl Runtime for NodeRuntime {
     fn spawn(&self, _name: &'static str, _task: BoxFuture<()>) {}
 
     fn random_seed(&self) -> u64 {
-        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-        // The first makes the identity. What comes later is fresh entropy, also in a copy.
-        stream_of(if drawn == 0 { self.copied } else { self.seed }, "draw", drawn).u64(..)
+        self.seeds.draw(self.drawn.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -3,13 +3,12 @@
 use unstale::transport::TransportErrorKind;
 
 use super::network::ToNode;
-use super::node::Seeds;
 use super::queue::Happening;
 use super::world::World;
 use crate::frames;
 use crate::history::Event;
 use crate::plan::{FaultKind, Means};
-use crate::rng::stream_of;
+use crate::rng::{Seeds, stream_of};
 use crate::value::{tag_name, tag_of};
 
 /// How long a dying primary still answers.

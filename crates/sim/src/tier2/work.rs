@@ -248,9 +248,6 @@ impl World<'_> {
             })
             .collect();
         self.record(&Event::Committed { by, key, version, holders: &holders });
-        if self.watched {
-            self.board.commits_ms.push(self.now as f64 / 1e6);
-        }
         version
     }
 

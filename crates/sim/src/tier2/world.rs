@@ -20,7 +20,7 @@ use crate::history::{Event, History, Trace};
 use crate::measure::{Measures, Phases};
 use crate::oracle::Terms;
 use crate::plan::{Mode, Plan};
-use crate::rng::{stream, stream_of};
+use crate::rng::{Seeds, stream, stream_of};
 use crate::run::{Board, Coverage, Options, Outcome};
 use crate::value::Aim;
 
@@ -177,11 +177,11 @@ impl<'p> World<'p> {
     }
 
     pub(super) fn start(&mut self, node: usize, life: u64) {
-        self.start_as(node, life, node::Seeds::of(self.plan.seed, node, life));
+        self.start_as(node, life, Seeds::of(self.plan.seed, node, life));
     }
 
     /// Starts a process that draws from this stream.
-    pub(super) fn start_as(&mut self, node: usize, life: u64, seeds: node::Seeds) {
+    pub(super) fn start_as(&mut self, node: usize, life: u64, seeds: Seeds) {
         if self.nodes[node].participant.is_some() || self.nodes[node].life >= life {
             return;
         }
@@ -795,7 +795,8 @@ impl<'p> World<'p> {
                 self.record(&Event::Final { node, found: &found, live });
             }
         }
-        let board = std::mem::replace(&mut self.board, Board::new(0));
+        let mut board = std::mem::replace(&mut self.board, Board::new(0));
+        board.commits_ms.clone_from(&lock(&self.history).measures.commits_ms);
         let coverage = std::mem::take(&mut self.coverage);
         // Nodes hold the history too.
         self.nodes.clear();

@@ -30,7 +30,7 @@ pub(super) fn section(coverage: &Coverage) -> String {
                     format!(
                         r#"<td class="h{}"><span title="{exact}">{}</span></td>"#,
                         heat(count, most),
-                        short(count)
+                        number::short(count)
                     )
                 }
             });
@@ -90,19 +90,6 @@ fn heat(count: u64, most: u64) -> u32 {
     (1 + (share * 5.0) as u32).clamp(1, 5)
 }
 
-/// At most four letters.
-fn short(count: u64) -> String {
-    let scaled = |value: f64, unit: &str| {
-        if value < 9.95 { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
-    };
-    match count {
-        0..=999 => count.to_string(),
-        1_000..=999_499 => scaled(count as f64 / 1e3, "k"),
-        999_500..=999_499_999 => scaled(count as f64 / 1e6, "M"),
-        _ => scaled(count as f64 / 1e9, "G"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,17 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_short() {
-        for (count, shown) in [
-            (7, "7"),
-            (999, "999"),
-            (1_234, "1.2k"),
-            (98_765, "99k"),
-            (999_499, "999k"),
-            (2_500_000, "2.5M"),
-        ] {
-            assert_eq!(short(count), shown);
-        }
+    fn more_is_hotter() {
         assert_eq!((heat(1, 100_000), heat(100_000, 100_000)), (1, 5));
+        assert_eq!((heat(0, 0), heat(1, 1)), (5, 5));
     }
 }

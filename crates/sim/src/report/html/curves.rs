@@ -8,16 +8,17 @@ use crate::report::{Measure, PhaseCurve};
 
 const HEIGHT: f64 = 210.0;
 /// Marks on the axis: percentiles.
-const TICKS: [(f64, &str); 6] = [
+const TICKS: [(f64, &str); 7] = [
     (50.0, "50"),
     (90.0, "90"),
     (99.0, "99"),
     (99.9, "99.9"),
     (99.99, "99.99"),
     (99.999, "99.999"),
+    (99.9999, "99.9999"),
 ];
 /// The right edge is at least and at most here, in nines.
-const NINES: (f64, f64) = (2.2, 5.2);
+const NINES: (f64, f64) = (2.2, 6.3);
 /// More powers of ten than these are cut from below.
 const DECADES_MAX: i32 = 8;
 
@@ -121,8 +122,10 @@ fn chart(measure: &Measure, axes: &Axes) -> String {
             continue;
         }
         let x = number::position(x);
+        // On a narrow screen the last would touch the one before.
+        let class = if percentile > 99.999 { r#" class="far""# } else { "" };
         out.push_str(&format!(
-            r#"<line class="grid" x1="{x}%" x2="{x}%" y2="100%"/><text x="{x}%" y="{}" text-anchor="middle">{label}</text>"#,
+            r#"<line class="grid" x1="{x}%" x2="{x}%" y2="100%"/><text{class} x="{x}%" y="{}" text-anchor="middle">{label}</text>"#,
             HEIGHT + 16.0
         ));
     }
@@ -186,7 +189,11 @@ fn table(measure: &Measure) -> String {
                 escape::text(&number::measured(value, &measure.unit))
             ));
         }
-        out.push_str(&format!("<td>{}</td></tr>", number::count(curve.count)));
+        out.push_str(&format!(
+            r#"<td><span class="exact">{}</span><span class="short">{}</span></td></tr>"#,
+            number::count(curve.count),
+            number::short(curve.count)
+        ));
     }
     out.push_str("</tbody></table></div>");
     out

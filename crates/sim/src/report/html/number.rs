@@ -16,6 +16,19 @@ pub(super) fn count(number: u64) -> String {
     out
 }
 
+/// At most four letters.
+pub(super) fn short(count: u64) -> String {
+    let scaled = |value: f64, unit: &str| {
+        if value < 9.95 { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
+    };
+    match count {
+        0..=999 => count.to_string(),
+        1_000..=999_499 => scaled(count as f64 / 1e3, "k"),
+        999_500..=999_499_999 => scaled(count as f64 / 1e6, "M"),
+        _ => scaled(count as f64 / 1e9, "G"),
+    }
+}
+
 /// Three significant digits, without trailing zeros.
 pub(super) fn plain(value: f64) -> String {
     if !value.is_finite() {
@@ -101,6 +114,20 @@ mod tests {
         for (number, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")]
         {
             assert_eq!(count(number), shown);
+        }
+    }
+
+    #[test]
+    fn short_counts_have_four_letters_at_most() {
+        for (number, shown) in [
+            (7, "7"),
+            (999, "999"),
+            (1_234, "1.2k"),
+            (98_765, "99k"),
+            (999_499, "999k"),
+            (2_500_000, "2.5M"),
+        ] {
+            assert_eq!(short(number), shown);
         }
     }
 

@@ -213,7 +213,7 @@ fn a_thousand_nodes_fit() {
     let page = page(&report);
     let drawn = page.len() - embedded(&page).len();
     assert!(drawn < 3 * 1024 * 1024, "{drawn} bytes");
-    assert!(page.contains(">node-0</text>") && page.contains(">node-994</text>"));
+    assert!(page.contains(">node-0</text>") && page.contains(">node-996</text>"));
 }
 
 #[test]

@@ -168,7 +168,8 @@ fn draw_names(out: &mut String, timeline: &Timeline, layout: &Layout, right: f64
         name(top + height - 2.0, "", "commits", "");
     }
     // In thin rows only so many names as have room.
-    let every = (14.0 / layout.row_height).ceil().max(1.0) as usize;
+    let room = if layout.is_thick() { 12.0 } else { 24.0 };
+    let every = (room / layout.row_height).ceil().max(1.0) as usize;
     for (row, node) in layout.rows.iter().map(|node| &timeline.nodes[*node]).enumerate() {
         let hurt = is_hurt(&node.marks);
         if row % every != 0 && !(hurt && every <= 3) {
@@ -204,14 +205,16 @@ fn draw_plot(out: &mut String, timeline: &Timeline, layout: &Layout, titles: boo
         rows::draw_states(out, timeline, layout, titles);
         out.push_str("</g>");
     } else {
-        // Thin rows leave no ground to see, so the shades lie on top.
+        // Thin rows leave no ground to see, so the shades lie on top, as frames.
         rows::draw_states(out, timeline, layout, titles);
+        out.push_str(r#"<g class="thin">"#);
         rows::draw_shades(out, timeline, layout);
+        out.push_str("</g>");
     }
     draw_commits(out, timeline, layout);
     if let Some(heal_ms) = layout.heal_ms {
         let x = layout.x(heal_ms);
-        let (anchor, dx) = if x > 70.0 { ("end", -5) } else { ("start", 5) };
+        let (anchor, dx) = if x > 55.0 { ("end", -5) } else { ("start", 5) };
         let x = number::position(x);
         out.push_str(&format!(
             r#"<line class="heal" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/><text class="heal-label" x="{x}%" dx="{dx}" y="{}" text-anchor="{anchor}">healing begins</text>"#,

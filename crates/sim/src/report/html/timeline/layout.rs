@@ -1,11 +1,15 @@
 //! Where things are in the timeline: across in percent of its width, down in pixels.
 
+use super::rows::label_of;
 use crate::report::Timeline;
 
 /// Rows beyond these are not drawn: the nodes with violations come first, and the page says so.
 const ROWS_MAX: usize = 1_200;
 /// Lanes in which faults that overlap are stacked.
 const LANES_MAX: usize = 8;
+/// A label has room for so many letters, and a letter takes so much of the width of a wide screen.
+const LABEL_MAX: usize = 36;
+const LETTER_PERCENT: f64 = 0.56;
 const AXIS_HEIGHT: f64 = 18.0;
 const HEAL_HEIGHT: f64 = 16.0;
 const LANE_HEIGHT: f64 = 18.0;
@@ -134,7 +138,7 @@ fn rows(timeline: &Timeline) -> Vec<usize> {
     first
 }
 
-/// Each fault in the first lane that is free by then.
+/// Each fault in the first lane that is free by then, with room for its label.
 fn lanes(timeline: &Timeline, extent_ms: f64) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..timeline.shades.len())
         .filter(|index| {
@@ -146,11 +150,13 @@ fn lanes(timeline: &Timeline, extent_ms: f64) -> Vec<Vec<usize>> {
     let mut lanes: Vec<(f64, Vec<usize>)> = Vec::new();
     for index in order {
         let shade = &timeline.shades[index];
+        let label = label_of(shade).chars().count().min(LABEL_MAX) as f64 * LETTER_PERCENT;
+        let end_ms = shade.to_ms.max(shade.from_ms + label / 100.0 * extent_ms);
         if let Some((end, lane)) = lanes.iter_mut().find(|(end, _)| *end <= shade.from_ms) {
-            *end = shade.to_ms;
+            *end = end_ms;
             lane.push(index);
         } else if lanes.len() < LANES_MAX {
-            lanes.push((shade.to_ms, vec![index]));
+            lanes.push((end_ms, vec![index]));
         }
     }
     lanes.into_iter().map(|(_, lane)| lane).collect()

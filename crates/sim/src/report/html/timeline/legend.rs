@@ -43,7 +43,7 @@ pub(super) fn draw(timeline: &Timeline, layout: &Layout, width: f64) -> (String,
 
 fn entries(timeline: &Timeline, layout: &Layout) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let group = if layout.is_thick() { "thick" } else { "" };
+    let group = if layout.is_thick() { "thick" } else { "thin" };
     let drawn = || layout.rows.iter().map(|node| &timeline.nodes[*node]);
     for (state, words) in rows::STATES {
         if drawn().any(|node| node.spans.iter().any(|span| span.state == state)) {
@@ -67,19 +67,32 @@ fn entries(timeline: &Timeline, layout: &Layout) -> Vec<Entry> {
     }
     for (class, words) in rows::CLASSES {
         if timeline.shades.iter().any(|shade| rows::class_of(&shade.kind) == class) {
-            let drawing = format!(r#"<rect class="shade {class}" y="1" width="20" height="12"/>"#);
+            let drawing = format!(
+                r#"<g class="{group}"><rect class="shade {class}" y="1" width="20" height="12"/></g>"#
+            );
             entries.push((drawing, words.into()));
         }
     }
+    let mut ticks = Vec::new();
     for (kind, words) in marks::KINDS {
-        if drawn().any(|node| node.marks.iter().any(|mark| mark.kind == kind)) {
-            let drawing = if layout.is_thick() || kind == "violation" {
-                format!(r##"<use href="#m-{kind}" x="10" y="7"/>"##)
-            } else {
-                format!(r#"<rect class="tick {kind}" x="9" y="1" width="2" height="12"/>"#)
-            };
-            entries.push((drawing, words.into()));
+        if !drawn().any(|node| node.marks.iter().any(|mark| mark.kind == kind)) {
+            continue;
         }
+        if layout.is_thick() || kind == "violation" {
+            entries.push((format!(r##"<use href="#m-{kind}" x="10" y="7"/>"##), words.into()));
+        } else if kind == "stale" {
+            entries.push((tick(kind), words.into()));
+        } else {
+            ticks.push(kind);
+        }
+    }
+    if !ticks.is_empty() {
+        // In thin rows these look alike.
+        entries.push((tick("event"), ticks.join(" / ")));
     }
     entries
+}
+
+fn tick(kind: &str) -> String {
+    format!(r#"<rect class="tick {kind}" x="9" y="1" width="2" height="12"/>"#)
 }

@@ -96,22 +96,27 @@ pub(super) fn draw_shades(out: &mut String, timeline: &Timeline, layout: &Layout
 pub(super) fn draw_lanes(out: &mut String, timeline: &Timeline, layout: &Layout, titles: bool) {
     for (lane, shades) in layout.lanes.iter().enumerate() {
         let (y, height) = layout.lane(lane);
-        for shade in shades.iter().map(|index| &timeline.shades[*index]) {
-            let Some((x, width)) = extent(layout, shade.from_ms, shade.to_ms) else { continue };
+        for (index, shade) in
+            shades.iter().enumerate().map(|(at, shade)| (at, &timeline.shades[*shade]))
+        {
+            // The label may go on where the fault ends, up to the next one; a nested viewport clips it
+            // there. Within that the fault takes its share.
+            let next = shades.get(index + 1).map(|next| timeline.shades[*next].from_ms);
+            let from = layout.x(shade.from_ms);
+            let room = (next.map_or(100.0, |next| layout.x(next)) - from).max(0.1);
+            let until = if shade.to_ms.is_finite() { layout.x(shade.to_ms) } else { 100.0 };
+            let share = number::position(((until - from) / room * 100.0).clamp(0.0, 100.0));
+            let (x, room) = (number::position(from), number::position(room));
             let class = class_of(&shade.kind);
             let label = escape::text(label_of(shade));
             let title = if titles {
-                format!(
-                    "<title>{label}, {} to {}</title>",
-                    number::millis(shade.from_ms),
-                    number::millis(shade.to_ms)
-                )
+                let (from, to) = (number::millis(shade.from_ms), number::millis(shade.to_ms));
+                format!("<title>{label}, {from} to {to}</title>")
             } else {
                 String::new()
             };
-            // A nested viewport clips the label where the fault ends.
             out.push_str(&format!(
-                r#"<svg x="{x}%" y="{y}" width="{width}%" height="{height}">{title}<rect class="lane {class}" width="100%" height="{height}"/><rect class="lane lane-edge {class}" width="3" height="{height}"/><text class="lane-text" x="7" y="11">{label}</text></svg>"#
+                r#"<svg x="{x}%" y="{y}" width="{room}%" height="{height}">{title}<rect class="lane {class}" width="{share}%" height="{height}"/><rect class="lane lane-edge {class}" width="3" height="{height}"/><text class="lane-text" x="7" y="11">{label}</text></svg>"#
             ));
         }
     }
