@@ -95,8 +95,7 @@ mod tests {
     #[test]
     fn a_plan_that_cannot_be_run_is_a_failure_of_that_plan() {
         let mut plan = Plan::draw(&Request::default(), 0);
-        let cut = crate::plan::FaultKind::Cut { nodes: vec![usize::MAX] };
-        plan.faults.insert(0, crate::plan::Fault { at_ms: 1, kind: cut });
+        plan.topology.nodes = 0;
         let attempt = attempt(Tier::Two, TransportKind::Memory, &plan, Options::default()).unwrap();
         assert!(attempt.outcome.is_none());
         assert_eq!(attempt.violation.unwrap().guarantee, PANIC);

@@ -77,7 +77,7 @@ fn what_breaks_ends_with_the_command_that_shows_it_again() {
 #[test]
 fn a_shrunk_plan_is_written_and_runs() {
     let out = tempfile::tempdir().unwrap();
-    let broken = ["--profile", "storm", "--freshness", "naive", "--seed", "1", "--shrink"];
+    let broken = ["--profile", "storm", "--freshness", "naive", "--seeds", "0..4", "--shrink"];
     let output = run(out.path(), &broken);
     let code = output.status.code();
     assert!(matches!(code, Some(1 | 3)), "{code:?}");
