@@ -6,12 +6,31 @@ use crate::{Done, architecture, redis};
 /// Runs all of it; the first failure stops.
 pub(crate) fn everything() -> Done {
     architecture::run()?;
+    simulation()?;
     let redis_server = redis::server()?;
     eprintln!("xtask: {}={}", redis::VARIABLE, redis_server.display());
     // Feature `fred` is the only one that nothing in the workspace switches on by itself.
     let mut tests = cargo(&["test", "--workspace", "--features", "unstale-redis/fred"]);
     run(tests.env(redis::VARIABLE, &redis_server))?;
     model()
+}
+
+/// That a simulated run repeats itself, on which all else rests that the simulator says; then some seeds of the worst
+/// weather in each tier. Optimised: it is a hundred times as much work as any test.
+fn simulation() -> Done {
+    let sim = ["--package", "unstale-sim"];
+    run(cargo(&["test", "--release"]).args(sim).args(["--test", "determinism"]))?;
+    let storms: [&[&str]; 3] = [
+        &["--tier", "1", "--transport", "redis", "--seeds", "40"],
+        &["--tier", "1", "--transport", "memory", "--seeds", "40"],
+        &["--tier", "2", "--seeds", "200"],
+    ];
+    for storm in storms {
+        let mut simulate = cargo(&["run", "--release", "--quiet"]);
+        simulate.args(sim).args(["--bin", "unstale-sim", "--", "--profile", "storm"]).args(storm);
+        run(&mut simulate)?;
+    }
+    Ok(())
 }
 
 /// Core's model tests. Feature `model` swaps core's synchronisation primitives, so it is built by itself,
