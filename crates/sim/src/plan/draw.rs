@@ -7,6 +7,8 @@ use crate::rng::{skewed, stream, stream_of};
 
 /// Beyond so many nodes the workload is given by rates.
 const MOST_LISTED_NODES: usize = 64;
+/// Each node reads everything this often.
+const SWEEP_MS: usize = 1_500;
 /// Nodes and caches are left alone this long: otherwise there is nothing yet that could go wrong.
 const WARM_UP_MS: u64 = 800;
 
@@ -87,7 +89,8 @@ fn topology(request: &Request, seed: u64) -> Topology {
         latency_min_us: 100,
         latency_max_us: if calm { 600 } else { slowest },
         drift_ppm: if calm { Vec::new() } else { (0..nodes as u64).map(drift).collect() },
-        keys: rng.u64(5..=12),
+        // Many, so that what was missed is not soon invalidated for another reason.
+        keys: rng.u64(10..=36),
         nested: !calm && rng.f64() < 0.6,
         tiny_tables: !calm && rng.f64() < 0.2,
         source_max_us: [2_000, 10_000, 60_000][rng.usize(..3)],
@@ -101,7 +104,7 @@ fn workload(topology: &Topology, heal_ms: u64, duration_ms: u64, seed: u64) -> V
     let mut rng = stream(seed, "workload");
     let busy = rng.f64() < 0.5;
     let reads_per_s = if busy { 50 } else { 15 };
-    let writes_per_s = [1, 4, 12][rng.usize(..3)];
+    let writes_per_s = [1, 3, 8][rng.usize(..3)];
     // All write, or a few do; what one node only reads is lost on nobody else's frames.
     let writers = rng.usize(1..=topology.nodes);
     let mut ops = Vec::new();
@@ -110,6 +113,17 @@ fn workload(topology: &Topology, heal_ms: u64, duration_ms: u64, seed: u64) -> V
             let rate = if ms < heal_ms { reads_per_s } else { 8 };
             if rng.u64(0..1_000) < rate {
                 ops.push(Op { at_ms: ms, node, what: read(&mut rng, topology) });
+            }
+        }
+    }
+    // Who holds nothing can miss nothing: now and then each reads all there is.
+    for node in 0..topology.nodes {
+        for begin_ms in (400..heal_ms.saturating_sub(200)).step_by(SWEEP_MS) {
+            let begin_ms = begin_ms + rng.u64(..200);
+            for key in 0..topology.keys {
+                let what =
+                    if rng.bool() { Action::ReadLasting { key } } else { Action::Read { key } };
+                ops.push(Op { at_ms: begin_ms + key / 2, node, what });
             }
         }
     }
