@@ -29,16 +29,26 @@ pub(crate) fn attempt(
     options: Options,
 ) -> Result<Attempt, CannotRun> {
     match caught(|| tiers::run(tier, transport, plan, options)) {
-        Ok(outcome) => {
-            let outcome = outcome?;
-            let violation = outcome.violation.clone();
-            Ok(Attempt { outcome: Some(outcome), violation })
-        }
-        Err(what) => {
-            let guarantee = PANIC.to_owned();
-            let violation = Violation { guarantee, at_ns: 0, nodes: Vec::new(), what };
-            Ok(Attempt { outcome: None, violation: Some(violation) })
-        }
+        Ok(outcome) => outcome.map(Attempt::of),
+        Err(what) => Ok(Attempt::panicked(what)),
+    }
+}
+
+/// The same for whatever runs a plan and can run them all.
+pub(crate) fn attempt_with(run: impl FnOnce() -> Outcome) -> Attempt {
+    caught(run).map_or_else(Attempt::panicked, Attempt::of)
+}
+
+impl Attempt {
+    fn of(outcome: Outcome) -> Self {
+        let violation = outcome.violation.clone();
+        Self { outcome: Some(outcome), violation }
+    }
+
+    fn panicked(what: String) -> Self {
+        let guarantee = PANIC.to_owned();
+        let violation = Violation { guarantee, at_ns: 0, nodes: Vec::new(), what };
+        Self { outcome: None, violation: Some(violation) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A deterministic simulation of [`unstale`].
+//! A deterministic simulation of [`unstale`]. To put a transport of your own into it, see [`Scenario`].
 
 mod app;
 mod attempt;
@@ -15,6 +15,7 @@ pub mod redis;
 pub mod report;
 mod rng;
 mod run;
+mod scenario;
 mod shrink;
 mod tier1;
 mod tier2;
@@ -22,3 +23,7 @@ mod tiers;
 mod value;
 
 pub use oracle::Violation;
+pub use plan::Profile;
+pub use scenario::{BoxError, Failure, HostContext, Scenario, Workload};
+/// The simulated network: transports and brokers for a [`Scenario`] use this one, so that versions match.
+pub use turmoil;

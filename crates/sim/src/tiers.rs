@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::plan::{Mode, Plan};
 use crate::run::{Options, Outcome};
+use crate::tier1::Carrier;
 use crate::{tier1, tier2};
 
 /// How close to reality, and how large.
@@ -94,9 +95,12 @@ pub(crate) fn run(
         return Err(CannotRun { tier, reason });
     }
     Ok(match tier {
-        Tier::One => tier1::run(plan, transport, plan.topology.nodes, options),
+        Tier::One => tier1::run(plan, Carrier::Kind(transport), plan.topology.nodes, options),
         Tier::Two => tier2::run(plan, options),
-        Tier::Three => tier1::run(plan, transport, HOSTS.min(plan.topology.nodes), options),
+        Tier::Three => {
+            let hosts = HOSTS.min(plan.topology.nodes);
+            tier1::run(plan, Carrier::Kind(transport), hosts, options)
+        }
     })
 }
 

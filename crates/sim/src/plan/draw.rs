@@ -12,7 +12,8 @@ const SWEEP_MS: usize = 1_500;
 /// Nodes and caches are left alone this long: otherwise there is nothing yet that could go wrong.
 const WARM_UP_MS: u64 = 800;
 
-pub(super) fn plan(request: &Request, seed: u64) -> Plan {
+/// Only with faults of these kinds.
+pub(super) fn plan(request: &Request, seed: u64, kinds: &[&str]) -> Plan {
     let topology = topology(request, seed);
     let (heal_ms, duration_ms) = times(request);
     let (workload, rates) = if listed(request, &topology) {
@@ -26,6 +27,7 @@ pub(super) fn plan(request: &Request, seed: u64) -> Plan {
         Profile::Rolling => rolling(&topology, heal_ms, seed),
         Profile::Swarm | Profile::Storm => swarm(request.profile, &topology, heal_ms, seed),
     };
+    faults.retain(|fault| kinds.contains(&fault.kind.name()));
     faults.sort_by_key(|fault| fault.at_ms);
     keep_promises_possible(&mut faults);
     if topology.mode.within().is_none() {

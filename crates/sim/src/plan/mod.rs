@@ -139,7 +139,12 @@ impl Plan {
 
     /// Draws a plan.
     pub fn draw(request: &Request, seed: u64) -> Self {
-        draw::plan(request, seed)
+        draw::plan(request, seed, FaultKind::NAMES)
+    }
+
+    /// Draws a plan that has faults of these kinds only.
+    pub(crate) fn draw_with(request: &Request, seed: u64, kinds: &[&str]) -> Self {
+        draw::plan(request, seed, kinds)
     }
 }
 

@@ -22,6 +22,7 @@ use unstale::{Runtime, Transport};
 use unstale_redis::{Address, Connector, RedisTransport, Stream};
 
 use super::hub::{self, HubServer};
+use super::own::Own;
 use super::universe::Universe;
 use crate::plan::Topology;
 use crate::redis::{Observer, Options, Server};
@@ -32,6 +33,8 @@ use crate::{frames, history::Event};
 pub(super) enum Brokers {
     Redis(Arc<RedisPair>),
     Hub(HubServer),
+    /// A user's own.
+    Own(Arc<Own>),
 }
 
 /// Two servers, of which one is the primary.
@@ -107,10 +110,11 @@ impl Observer for Watching {
 }
 
 impl Brokers {
-    pub(super) fn hosts(&self) -> Vec<&'static str> {
+    pub(super) fn hosts(&self) -> Vec<String> {
         match self {
-            Self::Redis(_) => REDIS_HOSTS.to_vec(),
-            Self::Hub(_) => vec![hub::HOST],
+            Self::Redis(_) => REDIS_HOSTS.map(str::to_owned).to_vec(),
+            Self::Hub(_) => vec![hub::HOST.to_owned()],
+            Self::Own(own) => own.hosts(),
         }
     }
 
@@ -127,6 +131,7 @@ impl Brokers {
                 let server = server.clone();
                 sim.host(hub::HOST, move || server.clone().run());
             }
+            Self::Own(own) => own.install(sim),
         }
     }
 
@@ -161,6 +166,9 @@ impl Brokers {
                     publishing: Mutex::new(None),
                 }))
             }
+            Self::Own(own) => own
+                .transport(runtime, node)
+                .map_err(|error| -> Box<dyn std::error::Error> { error }),
         }
     }
 }

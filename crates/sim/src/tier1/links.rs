@@ -49,14 +49,14 @@ pub(super) enum Block {
 
 /// The links of all hosts to all brokers.
 pub(super) struct Links {
-    brokers: Vec<&'static str>,
+    brokers: Vec<String>,
     links: BTreeMap<String, Link>,
     usual_ms: (u64, u64),
     jitters_ms: Vec<u64>,
 }
 
 impl Links {
-    pub(super) fn new(brokers: Vec<&'static str>, usual_ms: (u64, u64)) -> Self {
+    pub(super) fn new(brokers: Vec<String>, usual_ms: (u64, u64)) -> Self {
         Self { brokers, links: BTreeMap::new(), usual_ms, jitters_ms: Vec::new() }
     }
 
@@ -81,17 +81,17 @@ impl Links {
         for broker in &self.brokers {
             match before {
                 State::Open => {}
-                State::Held => sim.release(host, *broker),
-                State::DeafOut => sim.repair_oneway(host, *broker),
-                State::DeafIn => sim.repair_oneway(*broker, host),
-                State::Cut => sim.repair(host, *broker),
+                State::Held => sim.release(host, broker.as_str()),
+                State::DeafOut => sim.repair_oneway(host, broker.as_str()),
+                State::DeafIn => sim.repair_oneway(broker.as_str(), host),
+                State::Cut => sim.repair(host, broker.as_str()),
             }
             match after {
                 State::Open => {}
-                State::Held => sim.hold(host, *broker),
-                State::DeafOut => sim.partition_oneway(host, *broker),
-                State::DeafIn => sim.partition_oneway(*broker, host),
-                State::Cut => sim.partition(host, *broker),
+                State::Held => sim.hold(host, broker.as_str()),
+                State::DeafOut => sim.partition_oneway(host, broker.as_str()),
+                State::DeafIn => sim.partition_oneway(broker.as_str(), host),
+                State::Cut => sim.partition(host, broker.as_str()),
             }
         }
     }
@@ -103,12 +103,12 @@ impl Links {
         let delay = link.delays_ms.iter().copied().max();
         for broker in &self.brokers {
             match delay {
-                Some(ms) => sim.set_link_latency(host, *broker, Duration::from_millis(ms)),
+                Some(ms) => sim.set_link_latency(host, broker.as_str(), Duration::from_millis(ms)),
                 None => {
-                    sim.set_link_latency(host, *broker, Duration::from_millis(usual_ms.0));
+                    sim.set_link_latency(host, broker.as_str(), Duration::from_millis(usual_ms.0));
                     sim.set_link_max_message_latency(
                         host,
-                        *broker,
+                        broker.as_str(),
                         Duration::from_millis(usual_ms.1),
                     );
                 }

@@ -8,10 +8,12 @@ mod brokers;
 mod hub;
 mod links;
 mod machine;
+mod own;
 mod process;
 mod strike;
 mod transport;
 mod universe;
 mod world;
 
-pub(crate) use world::run;
+pub(crate) use own::{Own, STRUCK};
+pub(crate) use world::{Carrier, run};

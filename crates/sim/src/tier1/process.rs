@@ -31,7 +31,8 @@ pub(super) async fn run(universe: Arc<Universe>, brokers: Brokers, node: usize) 
     let runtime: Arc<dyn Runtime> = Arc::new(runtime);
     let topology = &universe.plan.topology;
     let transport = brokers.transport(topology, &runtime, node)?;
-    let watched = Watched::new(transport, Arc::clone(&universe), node);
+    let tells_accepted = matches!(brokers, Brokers::Own(_));
+    let watched = Watched::new(transport, Arc::clone(&universe), node, tells_accepted);
     let freshness = match topology.mode {
         Mode::Within { ms } => Freshness::Within(Duration::from_millis(ms)),
         Mode::Eventual | Mode::Naive => Freshness::Eventual { cap: None },

@@ -73,6 +73,7 @@ impl World<'_> {
                     Brokers::Hub(hub) => {
                         hub.publish_now(&frame);
                     }
+                    Brokers::Own(_) => {}
                 }
             }
             FaultKind::Cut { .. }
@@ -95,6 +96,12 @@ impl World<'_> {
         match self.brokers.clone() {
             Brokers::Redis(pair) => self.strike_redis(kind, &pair),
             Brokers::Hub(hub) => self.strike_hub(kind, &hub),
+            // Nothing is known of it but that it is a process: see `own::STRUCK`.
+            Brokers::Own(own) => {
+                if let FaultKind::BrokerRestart { .. } = kind {
+                    own.hosts().into_iter().for_each(|host| self.sim.crash(host));
+                }
+            }
         }
     }
 
@@ -201,7 +208,8 @@ impl World<'_> {
                     server.release_zombies();
                 });
             }
-            (Later::Return { .. } | Later::ReleaseZombies, Brokers::Hub(_)) => {}
+            (Later::Return { .. } | Later::ReleaseZombies, Brokers::Hub(_))
+            | (Later::Switch | Later::Return { .. } | Later::ReleaseZombies, Brokers::Own(_)) => {}
         }
     }
 
@@ -258,6 +266,15 @@ impl World<'_> {
                     FaultKind::BrokerStall { .. } => hub.stall(false),
                     _ => {}
                 },
+                Brokers::Own(own) => {
+                    if let FaultKind::BrokerRestart { .. } = kind {
+                        for host in own.hosts() {
+                            if !self.sim.is_host_running(host.clone()) {
+                                self.sim.bounce(host);
+                            }
+                        }
+                    }
+                }
             },
         }
     }
@@ -298,6 +315,7 @@ impl World<'_> {
         let heard = match &self.brokers {
             Brokers::Redis(pair) => pair.primary().is_up(),
             Brokers::Hub(hub) => !hub.is_down(),
+            Brokers::Own(_) => false,
         };
         if !heard {
             return;
@@ -311,6 +329,7 @@ impl World<'_> {
             Brokers::Hub(hub) => {
                 hub.publish_now(&frame);
             }
+            Brokers::Own(_) => {}
         }
         self.universe.record(&Event::Completed { key, version });
     }

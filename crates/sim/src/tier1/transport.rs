@@ -16,11 +16,18 @@ pub(super) struct Watched {
     inner: Arc<dyn Transport>,
     universe: Arc<Universe>,
     node: usize,
+    /// Whether the broker does not say itself what it accepts.
+    tells_accepted: bool,
 }
 
 impl Watched {
-    pub(super) fn new(inner: Arc<dyn Transport>, universe: Arc<Universe>, node: usize) -> Self {
-        Self { inner, universe, node }
+    pub(super) fn new(
+        inner: Arc<dyn Transport>,
+        universe: Arc<Universe>,
+        node: usize,
+        tells_accepted: bool,
+    ) -> Self {
+        Self { inner, universe, node, tells_accepted }
     }
 }
 
@@ -33,7 +40,12 @@ impl Transport for Watched {
     }
 
     async fn publish(&self, frame: Bytes) -> Result<(), TransportError> {
-        self.inner.publish(frame).await
+        let bytes = frame.len();
+        self.inner.publish(frame).await?;
+        if self.tells_accepted {
+            self.universe.record(&Event::Accepted { bytes });
+        }
+        Ok(())
     }
 
     fn capabilities(&self) -> Capabilities {

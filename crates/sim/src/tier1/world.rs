@@ -9,6 +9,7 @@ use unstale::Counters;
 use super::brokers::{Brokers, RedisPair, host_of};
 use super::hub::HubServer;
 use super::links::Links;
+use super::own::Own;
 use super::process::{self, LAST_CACHES};
 use super::strike::Later;
 use super::universe::{Command, Universe};
@@ -41,20 +42,21 @@ pub(super) struct World<'a> {
     sampled: Counters,
 }
 
+/// What carries the frames.
+pub(crate) enum Carrier {
+    Kind(TransportKind),
+    Own(Arc<Own>),
+}
+
 /// Runs a plan, with the nodes on so many hosts.
-pub(crate) fn run(
-    plan: &Plan,
-    transport: TransportKind,
-    hosts: usize,
-    options: Options,
-) -> Outcome {
-    let mut world = World::new(plan, transport, hosts, options);
+pub(crate) fn run(plan: &Plan, carrier: Carrier, hosts: usize, options: Options) -> Outcome {
+    let mut world = World::new(plan, carrier, hosts, options);
     world.go();
     world.finish()
 }
 
 impl World<'_> {
-    fn new(plan: &Plan, transport: TransportKind, hosts: usize, options: Options) -> Self {
+    fn new(plan: &Plan, carrier: Carrier, hosts: usize, options: Options) -> Self {
         let time = TrueTime::of_hosts();
         let clocks: Vec<_> = (0..plan.topology.nodes)
             .map(|node| {
@@ -70,9 +72,14 @@ impl World<'_> {
             History::new(time.clone(), clocks.clone(), terms, measures, Trace::new(options.lines));
         let history = Arc::new(Mutex::new(history));
         let universe = Arc::new(Universe::new(plan, terms, time, clocks, history));
-        let brokers = match transport {
-            TransportKind::Redis => Brokers::Redis(Arc::new(RedisPair::new(&universe))),
-            TransportKind::Memory => Brokers::Hub(HubServer::new(Arc::clone(&universe))),
+        let brokers = match carrier {
+            Carrier::Own(own) => Brokers::Own(own),
+            Carrier::Kind(TransportKind::Redis) => {
+                Brokers::Redis(Arc::new(RedisPair::new(&universe)))
+            }
+            Carrier::Kind(TransportKind::Memory) => {
+                Brokers::Hub(HubServer::new(Arc::clone(&universe)))
+            }
         };
         let most_ms = plan.topology.latency_max_us.div_ceil(1_000).max(1);
         let mut sim = turmoil::Builder::new()
