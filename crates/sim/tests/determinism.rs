@@ -61,3 +61,23 @@ fn read(out: &Path) -> Written {
 fn tier_2_repeats_itself() {
     same(&["--tier", "2"], 20);
 }
+
+#[test]
+fn tier_1_over_redis_repeats_itself() {
+    same(&["--tier", "1", "--transport", "redis"], 20);
+}
+
+#[test]
+fn tier_1_over_the_hub_repeats_itself() {
+    same(&["--tier", "1", "--transport", "memory"], 20);
+}
+
+#[test]
+fn tier_3_over_redis_repeats_itself() {
+    same(&["--tier", "3", "--transport", "redis"], 20);
+}
+
+#[test]
+fn tier_3_over_the_hub_repeats_itself() {
+    same(&["--tier", "3", "--transport", "memory"], 20);
+}
