@@ -1,5 +1,7 @@
 //! The program as it is called: what it says, what it writes, what it ends with.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -1,6 +1,8 @@
 //! The same seed, twice, in two processes: the traces are equal byte by byte. All else that the simulator says rests
 //! on this.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -57,25 +59,27 @@ fn read(out: &Path) -> Written {
     Written { traces, digest: digest.unwrap().1.clone() }
 }
 
-/// Without optimisation a run takes ten times as long.
-const SEEDS: u64 = if cfg!(debug_assertions) { 3 } else { 20 };
-
-#[test]
-fn tier_1_repeats_itself_over_redis() {
-    same(&["--tier", "1", "--transport", "redis"], SEEDS);
-}
-
-#[test]
-fn tier_1_repeats_itself_in_memory() {
-    same(&["--tier", "1", "--transport", "memory"], SEEDS);
-}
-
 #[test]
 fn tier_2_repeats_itself() {
     same(&["--tier", "2"], 20);
 }
 
 #[test]
-fn tier_3_repeats_itself() {
-    same(&["--tier", "3", "--transport", "memory", "--nodes", "12"], SEEDS);
+fn tier_1_over_redis_repeats_itself() {
+    same(&["--tier", "1", "--transport", "redis"], 20);
+}
+
+#[test]
+fn tier_1_over_the_hub_repeats_itself() {
+    same(&["--tier", "1", "--transport", "memory"], 20);
+}
+
+#[test]
+fn tier_3_over_redis_repeats_itself() {
+    same(&["--tier", "3", "--transport", "redis"], 20);
+}
+
+#[test]
+fn tier_3_over_the_hub_repeats_itself() {
+    same(&["--tier", "3", "--transport", "memory"], 20);
 }

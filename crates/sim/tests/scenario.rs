@@ -3,6 +3,8 @@
 #[path = "../examples/scenario/hub.rs"]
 mod hub;
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -4,6 +4,6 @@ mod caches;
 mod source;
 mod watcher;
 
-pub(crate) use caches::{Caches, Owner};
+pub(crate) use caches::Caches;
 pub(crate) use source::Source;
 pub(crate) use watcher::{SharedHistory, Watcher, lock};

@@ -7,7 +7,7 @@ mod trace;
 use std::sync::Arc;
 
 pub(crate) use event::{Event, Found, How, Place};
-pub(crate) use facts::{Commit, Facts};
+pub(crate) use facts::Facts;
 pub(crate) use trace::Trace;
 
 use crate::clock::{MachineClock, TrueTime};

@@ -37,15 +37,6 @@ impl Trace {
             line(lines, event, place);
         }
     }
-
-    /// Takes in something that is no event: a fault that begins, a frame on the wire.
-    pub(crate) fn note(&mut self, at: u64, what: &str) {
-        std::hash::Hasher::write(&mut self.digest, what.as_bytes());
-        if let Some(lines) = &mut self.lines {
-            let text = serde_json::Value::from(what);
-            let _written = writeln!(lines, r#"{{"at_ns":{at},"note":{text}}}"#);
-        }
-    }
 }
 
 /// `finish` of a hasher, under a name that does not need the trait.

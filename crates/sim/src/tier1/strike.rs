@@ -240,7 +240,7 @@ impl World<'_> {
                 self.universe.slots[node].gate.open();
             }
             FaultKind::SlowSubscriber { node, .. } => {
-                self.universe.slots[*node % count].reading.open()
+                self.universe.slots[*node % count].reading.open();
             }
             FaultKind::SlowSource { latency_ms, .. } => {
                 self.universe.source().set_slow(*latency_ms, false);
@@ -249,10 +249,10 @@ impl World<'_> {
             _ => match self.brokers.clone() {
                 Brokers::Redis(pair) => match kind {
                     FaultKind::BrokerRestart { .. } => {
-                        pair.servers.iter().for_each(|it| it.set_up(true))
+                        pair.servers.iter().for_each(|it| it.set_up(true));
                     }
                     FaultKind::BrokerStall { .. } => {
-                        pair.servers.iter().for_each(|it| it.stall(false))
+                        pair.servers.iter().for_each(|it| it.stall(false));
                     }
                     FaultKind::WrongCredentials { .. } => {
                         pair.servers.iter().for_each(|it| it.set_password(None));

@@ -1,7 +1,7 @@
 //! The world of the turmoil tiers, and its clockwork.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use unstale::Counters;
@@ -249,7 +249,7 @@ impl World<'_> {
         let history = Arc::clone(&universe.history);
         drop(universe);
         match Arc::into_inner(history)
-            .map(|it| it.into_inner().unwrap_or_else(|it| it.into_inner()))
+            .map(|it| it.into_inner().unwrap_or_else(PoisonError::into_inner))
         {
             Some(history) => Outcome::new(history, board, coverage, counters),
             None => unreachable!("the processes are gone, and nobody else has it"),

@@ -35,8 +35,6 @@ pub(super) enum Happening {
     Switch,
     /// A process starts (again).
     Start { node: usize, life: u64 },
-    /// A process that stood still goes on.
-    GoOn { node: usize },
     /// What the watchdog of a real node does within 50 ms of a resume.
     Watchdog { node: usize, life: u64 },
     /// Conditions are looked at.

@@ -78,7 +78,7 @@ impl World<'_> {
                 }
             }
             FaultKind::SlowSubscriber { node, .. } => {
-                self.nodes[*node % count].path.not_reading += 1
+                self.nodes[*node % count].path.not_reading += 1;
             }
             FaultKind::Crash { node, .. } => {
                 let node = *node % count;
@@ -142,7 +142,7 @@ impl World<'_> {
                 self.broker.stalled -= 1;
                 if self.broker.stalled == 0 {
                     for (node, life, message) in std::mem::take(&mut self.stalled) {
-                        self.to_broker(node, life, message);
+                        self.reach_broker(node, life, message);
                     }
                 }
             }

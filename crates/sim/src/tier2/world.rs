@@ -1,6 +1,7 @@
 //! The world of the discrete-event tier, and its clockwork.
 
-use std::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use twox_hash::XxHash3_64;
@@ -80,6 +81,11 @@ pub(crate) fn run(plan: &Plan, options: Options) -> Outcome {
     world.finish()
 }
 
+/// The first message, if it has arrived by now.
+fn take_due(inbox: &mut VecDeque<(u64, ToNode)>, now: u64) -> Option<(u64, ToNode)> {
+    inbox.front().is_some_and(|(at, _)| *at <= now).then(|| inbox.pop_front()).flatten()
+}
+
 impl<'p> World<'p> {
     fn new(plan: &'p Plan, options: Options) -> Self {
         let time = TrueTime::default();
@@ -154,7 +160,7 @@ impl<'p> World<'p> {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Wake { node } => self.wake(node),
-            Happening::ToBroker { node, life, message } => self.to_broker(node, life, message),
+            Happening::ToBroker { node, life, message } => self.reach_broker(node, life, message),
             Happening::TimedOut { node, life, attempt } => self.timed_out(node, life, attempt),
             Happening::Zombie { from, frame } => self.accept(&frame, from),
             Happening::ReadSource { node, life, load } => self.read_source(node, life, load),
@@ -165,7 +171,6 @@ impl<'p> World<'p> {
             Happening::Relent { kind } => self.relent(&kind),
             Happening::Switch => self.switch(),
             Happening::Start { node, life } => self.start(node, life),
-            Happening::GoOn { node } => self.go_on(node),
             Happening::Watchdog { node, life } => self.watchdog(node, life),
             Happening::Sample => self.sample(),
             Happening::Heal => {
@@ -294,10 +299,8 @@ impl<'p> World<'p> {
     }
 
     fn deliver_due(&mut self, node: usize) {
-        while let Some((_, message)) = {
-            let inbox = &mut self.nodes[node].path.inbox;
-            inbox.pop_front_if(|(at, _)| *at <= self.now)
-        } {
+        let now = self.now;
+        while let Some((_, message)) = take_due(&mut self.nodes[node].path.inbox, now) {
             self.deliver(node, message);
         }
     }
@@ -476,7 +479,7 @@ impl<'p> World<'p> {
 
     // The broker.
 
-    pub(super) fn to_broker(&mut self, node: usize, life: u64, message: ToBroker) {
+    pub(super) fn reach_broker(&mut self, node: usize, life: u64, message: ToBroker) {
         if self.broker.stalled > 0 {
             self.stalled.push((node, life, message));
             return;
@@ -801,7 +804,7 @@ impl<'p> World<'p> {
         // Nodes hold the history too.
         self.nodes.clear();
         let history = Arc::into_inner(self.history)
-            .map(|it| it.into_inner().unwrap_or_else(|it| it.into_inner()));
+            .map(|it| it.into_inner().unwrap_or_else(PoisonError::into_inner));
         match history {
             Some(history) => Outcome::new(history, board, coverage, counters),
             None => unreachable!("the nodes are gone, and nobody else has it"),
