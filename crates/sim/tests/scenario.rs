@@ -1,9 +1,9 @@
 //! A transport of a user's own in the simulator: a good one holds, and bad ones are found out.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 #[path = "../examples/scenario/hub.rs"]
 mod hub;
-
-#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::pin::Pin;
 use std::sync::Arc;
