@@ -18,7 +18,7 @@ fn nothing_is_something_of_everything() {
     assert_eq!(parse(&[]).unwrap().what, What::Representative);
     let args = parse(&["--out", "there", "--json", "--shrink"]).unwrap();
     assert_eq!(args.what, What::Representative);
-    assert!(args.json && args.shrink && args.out == "there");
+    assert!(args.json && args.shrink && *args.out == *"there");
 }
 
 #[test]
