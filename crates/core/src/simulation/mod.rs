@@ -4,7 +4,7 @@
 //! - [`ManualNode`] is a node without tasks: the same state machine and the same caches, moved by hand, so that
 //!   thousands of them fit into one discrete-event simulation.
 //! - [`Limits`] makes tables small, so that their overflow is reached within seconds.
-//! - [`resident`] and [`residents`] look into a cache without reading from it.
+//! - `resident` and `residents` look into a cache without reading from it.
 
 mod limits;
 mod manual;

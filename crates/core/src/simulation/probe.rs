@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// calls do it knows.
 ///
 /// The methods run in the node's tasks, outside of its locks. They may look into caches with
-/// [`resident`](super::resident), and must not block or do anything else to the node.
+/// `resident`, and must not block or do anything else to the node.
 pub trait Probe: Send + Sync + 'static {
     /// A target that another node or a foreign publisher named was applied to every cache.
     fn applied(&self, target: Named<'_>, origin: Option<NodeId>);
