@@ -48,8 +48,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// that. A connection that is cut off is silent for ever and reports no error, so every attempt needs a time-out.
 ///
 /// # Example
-/// `examples/scenario.rs` is a whole one: a broker, its transport, and this. Here with the hub of `unstale-memory`,
-/// which needs no network, and so has few faults to fear:
+/// `examples/scenario` is a whole one, with a broker and its transport. This is all that the simulator asks for:
 ///
 /// ```
 /// use std::sync::Arc;
