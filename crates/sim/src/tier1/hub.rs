@@ -45,6 +45,8 @@ pub(super) struct HubServer {
 
 #[derive(Default)]
 struct Faults {
+    /// Counts the brokers that have ordered the channel.
+    lives: u32,
     down: u32,
     lose_accepted: u32,
     lose_to: BTreeMap<usize, u32>,
@@ -114,8 +116,8 @@ impl HubServer {
     async fn subscriber(&self, mut stream: TcpStream, node: usize) -> io::Result<()> {
         self.pass().await;
         let mut subscription = self.transport.subscribe().await.map_err(io::Error::other)?;
-        let identity =
-            subscription.sequencer().map(|it| it.as_bytes().to_vec()).unwrap_or_default();
+        // Not the hub's own: all hubs of the process share the counter that it comes from.
+        let identity = format!("hub {:08}", self.faults().lives).into_bytes();
         let mut hello = vec![u8::try_from(identity.len()).unwrap_or(0)];
         hello.extend(identity);
         stream.write_all(&hello).await?;
@@ -258,6 +260,7 @@ impl HubServer {
 
     /// Another broker from now on.
     pub(super) fn succeed(&self) {
+        self.faults().lives += 1;
         self.hub.restart();
         self.cut_all();
     }

@@ -109,8 +109,7 @@ fn obey(app: &App, command: Command) {
 }
 
 fn spawn(gate: &Arc<super::machine::Gate>, task: impl Future<Output = ()> + Send + 'static) {
-    #[expect(clippy::disallowed_methods, reason = "this is the simulated machine")]
-    tokio::spawn(Gated::new(gate, task));
+    tokio::task::spawn_local(Gated::new(gate, task));
 }
 
 /// The caches that are filled and read at the end.
