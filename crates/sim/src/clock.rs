@@ -73,11 +73,12 @@ impl MachineClock {
 
     /// The earliest true time at which the machine's clock says at least this.
     pub(crate) fn true_at(&self, local: Timestamp) -> u64 {
-        let since = i128::from(local.as_nanos().saturating_sub(self.offset_ns));
+        let behind = self.stood_still_ns();
+        let since = i128::from(local.as_nanos().saturating_sub(self.offset_ns) + behind);
         let rate = 1_000_000 + i128::from(self.drift_ppm);
         let mut at = u64::try_from((since * 1_000_000 + rate - 1) / rate).unwrap_or(u64::MAX);
         // Rounding: never early.
-        while self.local(at) < local && at < u64::MAX {
+        while self.local(at).before(Duration::from_nanos(behind)) < local && at < u64::MAX {
             at += 1;
         }
         at
@@ -89,11 +90,16 @@ impl MachineClock {
 
     /// The clock that goes on while suspended.
     pub(crate) fn now(&self) -> Timestamp {
-        let now = self.local(self.time.now());
+        self.local(self.time.now()).before(Duration::from_nanos(self.stood_still_ns()))
+    }
+
+    /// For how long the clock that goes on has not: a mistake of whoever chose it.
+    fn stood_still_ns(&self) -> u64 {
         if crate::mutants::is_on(crate::mutants::CLOCK_STOPS_IN_SUSPEND) {
-            return now.before(Duration::from_nanos(self.suspended_ns.load(Ordering::Relaxed)));
+            self.suspended_ns.load(Ordering::Relaxed)
+        } else {
+            0
         }
-        now
     }
 
     /// The cheap upper bound, which misses a suspend until it has caught up.

@@ -8,9 +8,43 @@ pub(crate) const NAMESPACE: &str = "sim";
 
 const MAC_LEN: usize = 16;
 const HAS_ORIGIN: u8 = 2;
+const BEACON: u8 = 2;
+const REPLAY: u8 = 18;
 
 /// Origin and number, if the frame has a number.
 pub(crate) fn numbered(frame: &[u8]) -> Option<(NodeId, u64)> {
+    let (origin, number, _) = with_origin(frame)?;
+    (number > 0).then_some((origin, number))
+}
+
+/// Whether it carries a part of an answer.
+pub(crate) fn is_replay(frame: &[u8]) -> bool {
+    with_origin(frame).is_some_and(|(_, _, body)| body.first() == Some(&REPLAY))
+}
+
+/// The origins that a beacon lists; none in other frames.
+pub(crate) fn listed(frame: &[u8]) -> Vec<NodeId> {
+    let Some((_, _, [BEACON, _, _, count, entries @ ..])) = with_origin(frame) else {
+        return Vec::new();
+    };
+    // No slice is so long that its count would take two bytes.
+    let entries = entries.as_chunks::<24>().0.iter().take(usize::from(*count));
+    entries
+        .filter_map(|entry| entry.first_chunk::<16>())
+        .map(|it| NodeId::from_bytes(*it))
+        .collect()
+}
+
+/// The number of lanes that a beacon says.
+pub(crate) fn lanes(frame: &[u8]) -> Option<u16> {
+    match with_origin(frame)? {
+        (_, _, [BEACON, low, high, ..]) => Some(u16::from_le_bytes([*low, *high])),
+        _ => None,
+    }
+}
+
+/// Origin, number and body, if the frame has an origin.
+fn with_origin(frame: &[u8]) -> Option<(NodeId, u64, &[u8])> {
     let rest = frame.strip_prefix(b"unst")?;
     let (len, rest) = rest.split_first()?;
     let rest = rest.get(usize::from(*len) + 4..)?;
@@ -22,19 +56,37 @@ pub(crate) fn numbered(frame: &[u8]) -> Option<(NodeId, u64)> {
         return None;
     }
     let (origin, rest) = rest.split_first_chunk::<16>()?;
-    let (number, _) = rest.split_first_chunk::<8>()?;
-    let number = u64::from_le_bytes(*number);
-    (number > 0).then_some((NodeId::from_bytes(*origin), number))
+    let (number, body) = rest.split_first_chunk::<8>()?;
+    Some((NodeId::from_bytes(*origin), u64::from_le_bytes(*number), body))
 }
 
-/// What a foreign publisher says to invalidate a tag; `version` of the protocol.
-fn foreign(tag: &str, version: u8) -> Bytes {
+/// The first beacon of a node with so many lanes, whatever the seed calls it.
+pub(crate) fn beacon_of_another(rng: &mut fastrand::Rng, lanes: u16) -> Bytes {
     let mut frame = BytesMut::new();
+    envelope(&mut frame);
+    frame.put_u8(1);
+    frame.put_u8(HAS_ORIGIN);
+    frame.put_slice(&std::array::from_fn::<u8, 16, _>(|_| rng.u8(..)));
+    frame.put_u64_le(1);
+    frame.put_u8(BEACON);
+    frame.put_u16_le(lanes);
+    frame.put_u8(0);
+    frame.freeze()
+}
+
+/// What comes before the version.
+fn envelope(frame: &mut BytesMut) {
     frame.put_slice(b"unst");
     frame.put_u8(NAMESPACE.len() as u8);
     frame.put_slice(NAMESPACE.as_bytes());
     frame.put_u32_le(0);
     frame.put_u16_le(0);
+}
+
+/// What a foreign publisher says to invalidate a tag; `version` of the protocol.
+fn foreign(tag: &str, version: u8) -> Bytes {
+    let mut frame = BytesMut::new();
+    envelope(&mut frame);
     frame.put_u8(version);
     frame.put_u8(1);
     frame.put_slice(&[1, 1, 2, tag.len() as u8]);

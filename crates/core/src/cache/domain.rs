@@ -296,6 +296,8 @@ impl Domain {
 
     /// Invalidates what a target names. Returns once no read that starts later can see it.
     pub(crate) fn apply(&self, target: &Target, origin: Origin) -> Applied {
+        let coarse = mutation::active(Mutation::EveryTargetClearsAll);
+        let target = if coarse { &Target::Everything } else { target };
         let applied = self.apply_to_caches(target, origin);
         #[cfg(feature = "simulation")]
         match origin {

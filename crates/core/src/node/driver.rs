@@ -314,8 +314,6 @@ impl Driver {
     }
 
     fn apply(&mut self, domain: &Domain, target: &Target, origin: Origin) {
-        let everything = mutation::active(Mutation::EveryTargetClearsAll);
-        let target = if everything { &Target::Everything } else { target };
         if domain.apply(target, origin) == Applied::SchemaMismatch
             && let Target::Key { cache, .. } = target
         {

@@ -5,6 +5,7 @@ use unstale::{Cache, CacheBuilder, ConfigError, Freshness, Node};
 
 use crate::history::Found;
 use crate::oracle::Terms;
+use crate::plan::Topology;
 use crate::value::{CacheName, Value};
 
 /// Who owns caches: a real node, or one that is moved by hand.
@@ -37,19 +38,22 @@ impl Caches {
     pub(crate) fn build(
         owner: &impl Owner,
         terms: &Terms,
-        nested: bool,
+        topology: &Topology,
+        node: usize,
     ) -> Result<Self, ConfigError> {
+        let schema = if topology.mixed_schemas && node == 0 { "another" } else { "" };
         let cache = |name: CacheName| {
             let freshness = match terms.within(name) {
-                Some(within) => Freshness::Within(within),
-                None => Freshness::Eventual { cap: None },
+                Some(within) if name != CacheName::Lasting => Freshness::Within(within),
+                _ => Freshness::Eventual { cap: terms.lasting_cap },
             };
-            owner.cache(name.as_str()).capacity(4_096).freshness(freshness).build()
+            let builder = owner.cache(name.as_str()).capacity(4_096).freshness(freshness);
+            builder.schema_version(schema).build()
         };
         Ok(Self {
             rows: cache(CacheName::Rows)?,
             lasting: cache(CacheName::Lasting)?,
-            nested: if nested {
+            nested: if topology.nested {
                 Some((cache(CacheName::Shelves)?, cache(CacheName::Pages)?))
             } else {
                 None

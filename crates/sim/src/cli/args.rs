@@ -68,6 +68,7 @@ struct Given {
     nodes: Option<usize>,
     duration: Option<Duration>,
     mode: Option<Mode>,
+    focus: Option<&'static str>,
     plan: Option<PathBuf>,
     mutant: Option<String>,
     out: Option<PathBuf>,
@@ -134,7 +135,7 @@ fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Given, Usage> {
 }
 
 fn is_choice(name: &str) -> bool {
-    ["tier", "transport", "profile", "seeds", "seed", "nodes", "duration", "freshness"]
+    ["tier", "transport", "profile", "focus", "seeds", "seed", "nodes", "duration", "freshness"]
         .contains(&name)
 }
 
@@ -147,6 +148,7 @@ fn choose(given: &mut Given, name: &str, value: &str) -> Result<(), String> {
         "seeds" => given.seeds = Some(values::seeds(value)?),
         "seed" => given.seeds = Some(values::seed(value)?),
         "nodes" => given.nodes = Some(values::nodes(value)?),
+        "focus" => given.focus = Some(values::focus(value)?),
         "duration" => given.duration = Some(values::duration(value)?),
         _ => given.mode = Some(values::freshness(value)?),
     }
@@ -216,6 +218,10 @@ fn batch(given: &Given, profile: Profile, seeds: Range<u64>) -> Result<Batch, Us
     }
     let transport = given.transport.unwrap_or(TransportKind::Redis);
     let profile = given.profile.unwrap_or(profile);
+    if given.focus.is_some() && given.profile.is_some_and(|it| it != Profile::Storm) {
+        return usage(format!("--profile {profile}: a focus is a storm; leave one of them out"));
+    }
+    let profile = if given.focus.is_some() { Profile::Storm } else { profile };
     values::fits(profile, given.duration).map_err(Usage)?;
     let request = Request {
         profile,
@@ -223,6 +229,7 @@ fn batch(given: &Given, profile: Profile, seeds: Range<u64>) -> Result<Batch, Us
         duration: given.duration,
         mode: given.mode,
         native_fences: None,
+        focus: given.focus,
     };
     let mut seeds = given.seeds.clone().unwrap_or(seeds);
     let plan = match &given.plan {

@@ -76,8 +76,11 @@ impl Batch {
     }
 
     fn drawn_from(&self) -> String {
-        let Request { profile, nodes, duration, mode, .. } = &self.request;
-        let mut options = format!(" --profile {profile}");
+        let Request { profile, nodes, duration, mode, focus, .. } = &self.request;
+        let mut options = match focus {
+            Some(focus) => format!(" --focus {focus}"),
+            None => format!(" --profile {profile}"),
+        };
         if let Some(nodes) = nodes {
             let _written = write!(options, " --nodes {nodes}");
         }
@@ -108,6 +111,9 @@ impl Batch {
             None => {
                 let Range { start, end } = self.seeds;
                 let _written = write!(words, ", {}", self.request.profile);
+                if let Some(focus) = self.request.focus {
+                    let _written = write!(words, " of {focus}");
+                }
                 if let Some(nodes) = self.request.nodes {
                     let _written = write!(words, ", {nodes} nodes");
                 }

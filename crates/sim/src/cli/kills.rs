@@ -126,13 +126,14 @@ fn fate(program: &std::path::Path, mutant: Mutant, handed_on: &[OsString]) -> Fa
     let reach = reach::of(mutant.name);
     let mut command = Command::new(program);
     command.args(["--mutant", mutant.name, "--ranges"]).args(handed_on);
-    let chosen = handed_on.iter().any(|option| option == "--tier" || option == "--transport");
-    match reach {
-        Reach::Models(why) => return Fate::Models(why),
-        Reach::Driver if !chosen => {
-            command.args(["--tier", "1", "--transport", "redis"]);
-        }
-        Reach::Driver | Reach::Everywhere => {}
+    if let Reach::Models(why) = reach {
+        return Fate::Models(why);
+    }
+    let chosen = |option: &OsString| {
+        ["--tier", "--transport", "--profile", "--focus"].iter().any(|it| option == it)
+    };
+    if !handed_on.iter().any(chosen) {
+        command.args(reach.options());
     }
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,

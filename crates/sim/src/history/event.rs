@@ -44,8 +44,9 @@ pub(crate) enum How {
 pub(crate) enum Event<'a> {
     /// A process began.
     Started { node: usize },
-    /// A process ended; what it had not published is lost with it.
-    Stopped { node: usize },
+    /// A process ended; what it had not published is lost with it. `origin`: under which name it spoke, if that is
+    /// known.
+    Stopped { node: usize, origin: Option<NodeId> },
     /// A suspended machine, or a process that stood still, goes on.
     Resumed { node: usize },
     /// The data source has a new version of a row. `by`: the node, or a foreign publisher.
@@ -72,13 +73,17 @@ pub(crate) enum Event<'a> {
     Read { node: usize, cache: CacheName, key: u64, began: Place, how: How, value: Option<Value> },
     /// The broker lost a frame on its way to somebody whose subscription lives on. Whoever asks that one what it
     /// missed will not hear of the frame either.
-    Lost { from: usize, origin: NodeId, number: u64 },
+    Lost { from: usize, origin: NodeId, number: u64, to_all: bool },
     /// A numbered frame came to a node.
     Arrived { to: usize, origin: NodeId, number: u64 },
     /// A node's subscription ended.
     Unsubscribed { node: usize },
     /// A frame came that the node had met on the same subscription; what that changed.
     MetAgain { node: usize, changed: bool },
+    /// A beacon lists an origin.
+    Listed { by: usize, origin: NodeId },
+    /// A node heard that another one has another number of lanes.
+    OtherLanes { node: usize },
     /// The broker accepted a frame.
     Accepted { bytes: usize },
     /// A table's size against its limit.

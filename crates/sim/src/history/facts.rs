@@ -1,6 +1,6 @@
 //! What is true, as far as oracles need it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use unstale::{NodeId, Timestamp};
@@ -23,13 +23,17 @@ pub(crate) struct Commit {
 
 /// A frame that the broker lost on its way to somebody.
 #[derive(Clone, Debug)]
-struct Lost {
-    from: usize,
+pub(crate) struct Lost {
+    pub(crate) from: usize,
     origin: NodeId,
-    number: u64,
-    at: u64,
+    pub(crate) number: u64,
+    pub(crate) at: u64,
+    /// On its way to everybody.
+    pub(crate) to_all: bool,
     /// When this node met it, or a later one of its origin.
-    shown: Option<u64>,
+    pub(crate) shown: Option<u64>,
+    /// When this node met exactly this one.
+    pub(crate) met: Option<u64>,
 }
 
 /// What is true of a node.
@@ -48,6 +52,8 @@ pub(crate) struct NodeFacts {
     pub(crate) loading: BTreeMap<(CacheName, u64), u32>,
     lost: Vec<Lost>,
     pub(crate) resumed_at: Option<u64>,
+    /// Where it last heard that a node has other lanes.
+    pub(crate) other_lanes: Option<Place>,
 }
 
 impl NodeFacts {
@@ -62,7 +68,13 @@ impl NodeFacts {
             loading: BTreeMap::new(),
             lost: Vec::new(),
             resumed_at: None,
+            other_lanes: None,
         }
+    }
+
+    /// The frames that were lost since it began.
+    pub(crate) fn lost(&self) -> &[Lost] {
+        &self.lost
     }
 
     /// Where in the history something that covers this row was last applied here.
@@ -95,12 +107,26 @@ impl NodeFacts {
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     commits: BTreeMap<u64, Vec<Commit>>,
+    /// What somebody has named.
+    named: BTreeSet<Aim>,
+    /// Names under which nobody speaks any more, and since when.
+    ended: BTreeMap<NodeId, u64>,
     pub(crate) nodes: Vec<NodeFacts>,
 }
 
 impl Facts {
     pub(crate) fn new(clocks: Vec<Arc<MachineClock>>) -> Self {
-        Self { commits: BTreeMap::new(), nodes: clocks.into_iter().map(NodeFacts::new).collect() }
+        Self { nodes: clocks.into_iter().map(NodeFacts::new).collect(), ..Self::default() }
+    }
+
+    /// Whether an invalidation has named this.
+    pub(crate) fn is_named(&self, aim: Aim) -> bool {
+        self.named.contains(&aim)
+    }
+
+    /// Since when nobody speaks under this name.
+    pub(crate) fn ended(&self, origin: NodeId) -> Option<u64> {
+        self.ended.get(&origin).copied()
     }
 
     /// The versions of a row, the first being number 1; version 0 was there from the start.
@@ -155,9 +181,15 @@ impl Facts {
                 let clock = Arc::clone(&self.nodes[node].clock);
                 self.nodes[node] = NodeFacts { running: true, ..NodeFacts::new(clock) };
             }
-            Event::Stopped { node } => self.stopped(node),
+            Event::Stopped { node, origin } => {
+                self.stopped(node);
+                self.ended.extend(origin.map(|origin| (origin, place.at)));
+            }
             Event::Resumed { node } => self.nodes[node].resumed_at = Some(place.at),
             Event::Committed { by, key, version, .. } => {
+                if by.is_none() {
+                    self.named.insert(Aim::Tag(tag_of(key)));
+                }
                 let commits = self.commits.entry(key).or_default();
                 debug_assert_eq!(commits.len() as u64 + 1, version, "versions count up");
                 let commit = Commit { at: place.at, by, completed: None, orphaned: false };
@@ -188,14 +220,19 @@ impl Facts {
                 let last = self.nodes[node].absent.entry((cache, key)).or_default();
                 *last = (began, version).max(*last);
             }
-            Event::Lost { from, origin, number } => {
-                let lost = Lost { from, origin, number, at: place.at, shown: None };
+            Event::OtherLanes { node } => self.nodes[node].other_lanes = Some(place),
+            Event::Lost { from, origin, number, to_all } => {
+                let at = place.at;
+                let lost = Lost { from, origin, number, at, to_all, shown: None, met: None };
                 self.nodes.iter_mut().for_each(|node| node.lost.push(lost.clone()));
             }
             Event::Arrived { to, origin, number } => {
                 for lost in &mut self.nodes[to].lost {
                     if lost.origin == origin && number >= lost.number {
                         lost.shown.get_or_insert(place.at);
+                        if number == lost.number {
+                            lost.met.get_or_insert(place.at);
+                        }
                     }
                 }
             }
@@ -215,9 +252,11 @@ impl Facts {
         let aims = match by {
             Means::Key => vec![Aim::Key(CacheName::Rows, key), Aim::Key(CacheName::Lasting, key)],
             Means::Tag => vec![Aim::Tag(tag_of(key))],
+            Means::KeyAndTag => vec![Aim::Key(CacheName::Rows, key), Aim::Tag(tag_of(key))],
             Means::Cache => vec![Aim::Cache(CacheName::Rows), Aim::Cache(CacheName::Lasting)],
             Means::Everything => vec![Aim::Everything],
         };
+        self.named.extend(&aims);
         facts.applied.extend(aims.into_iter().map(|aim| (aim, place.seq)));
         let floor = facts.floors.entry(key).or_default();
         *floor = (version.max(floor.0), place.seq);

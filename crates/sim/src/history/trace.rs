@@ -76,6 +76,7 @@ enum Kind {
     Phase,
     Reread,
     Clears,
+    OtherLanes,
 }
 
 fn aim_number(aim: Aim) -> u64 {
@@ -93,7 +94,7 @@ fn numbers(event: &Event<'_>) -> (Kind, [u64; 4]) {
     let just = |node: usize| [node as u64, 0, 0, 0];
     match event {
         Event::Started { node } => (Kind::Started, just(*node)),
-        Event::Stopped { node } => (Kind::Stopped, just(*node)),
+        Event::Stopped { node, .. } => (Kind::Stopped, just(*node)),
         Event::Resumed { node } => (Kind::Resumed, just(*node)),
         Event::Committed { by, key, version, holders } => {
             let by = by.map_or(u64::MAX, |by| by as u64);
@@ -136,6 +137,8 @@ fn numbers(event: &Event<'_>) -> (Kind, [u64; 4]) {
         Event::Failed { what } => (Kind::Phase, [2, what.len() as u64, 0, 0]),
         Event::Healed => (Kind::Phase, [0; 4]),
         Event::Settled => (Kind::Phase, [1; 4]),
+        Event::Listed { by, .. } => (Kind::Told, [*by as u64, 0, 0, 2]),
+        Event::OtherLanes { node } => (Kind::OtherLanes, just(*node)),
         Event::Reread { node, hit } => (Kind::Reread, [*node as u64, u64::from(*hit), 0, 0]),
         Event::Clears { node, clears, allowed } => {
             (Kind::Clears, [*node as u64, *clears, *allowed, 0])
@@ -146,7 +149,12 @@ fn numbers(event: &Event<'_>) -> (Kind, [u64; 4]) {
 /// Writes an event as one line of JSON. Looks into caches are left out: they say what other lines imply.
 fn line(lines: &mut String, event: &Event<'_>, place: Place) {
     let detail = match event {
-        Event::Scanned { .. } | Event::Size { .. } | Event::Arrived { .. } => return,
+        Event::Scanned { .. }
+        | Event::Size { .. }
+        | Event::Arrived { .. }
+        | Event::Listed { .. } => {
+            return;
+        }
         Event::Advanced { node, horizon, .. } => {
             format!("Advanced {{ node: {node}, horizon: {horizon:?} }}")
         }

@@ -34,7 +34,7 @@ impl Latencies {
                 self.open.entry(*key).or_default().push(open);
             }
             Event::Applied { node, aim } => self.applied(*node, *aim, place.at),
-            Event::Dropped { node } | Event::Stopped { node } => {
+            Event::Dropped { node } | Event::Stopped { node, .. } => {
                 for open in self.open.values_mut().flatten() {
                     let before = open.waiting.len();
                     open.waiting.retain(|waiting| waiting != node);

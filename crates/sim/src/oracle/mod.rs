@@ -10,6 +10,8 @@ mod convergence;
 mod duplicates;
 mod monotonic;
 mod nothing_lost;
+mod other_lanes;
+mod prompt_repair;
 mod read_your_writes;
 mod stale_fill;
 mod vacuity;
@@ -19,12 +21,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Event, Facts, Place};
+use crate::plan::{FaultKind, Mode, Plan};
 use crate::value::CacheName;
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// `G1` … `G9`, or `NV` for non-vacuity.
+    /// `G1` … `G9`, `PR` for prompt repair, `LN` for other lanes, or `NV` for non-vacuity.
     pub guarantee: String,
     /// True time since the start, in nanoseconds.
     pub at_ns: u64,
@@ -38,7 +41,7 @@ impl Violation {
     /// Whether it says that nothing was proven, or that the nodes did not converge in time; else something wrong
     /// was served or kept.
     pub fn is_liveness(&self) -> bool {
-        matches!(self.guarantee.as_str(), "NV" | "G2")
+        matches!(self.guarantee.as_str(), "NV" | "G2" | "PR")
     }
 }
 
@@ -49,14 +52,42 @@ pub(crate) struct Terms {
     pub(crate) within: Option<Duration>,
     /// Whether anything is promised at all.
     pub(crate) naive: bool,
+    /// [`Plan::orderly`].
+    pub(crate) orderly: bool,
+    /// Whether what is applied must be exactly what was named: nothing was too much, and nobody changed its identity.
+    pub(crate) exact: bool,
+    /// For how long the second cache serves without a connection, if not for ever.
+    pub(crate) lasting_cap: Option<Duration>,
+    /// For how long silent nodes are listed, if that is shorter than a run.
+    pub(crate) listed_for: Option<Duration>,
 }
 
+/// Without fences for longer than this a node with a bound of half a second knows that something is wrong: one comes
+/// every third of the bound, and is late after half a second. A tick of the watchdog, and what it needs, is added.
+const UNNOTICED: Duration = Duration::from_millis(167 + 500 + 80);
+
 impl Terms {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let topology = &plan.topology;
+        let coarse = plan
+            .faults
+            .iter()
+            .any(|it| matches!(it.kind, FaultKind::Clone { .. } | FaultKind::Reject { .. }));
+        Self {
+            within: topology.mode.within(),
+            naive: topology.mode == Mode::Naive,
+            orderly: plan.orderly,
+            exact: !coarse && !topology.tiny_tables && topology.mode != Mode::Naive,
+            lasting_cap: topology.lasting_cap_ms.map(Duration::from_millis),
+            listed_for: topology.short_memory.then_some(crate::tier2::SHORT_WINDOW),
+        }
+    }
+
     /// How stale a read of this cache may be.
     pub(crate) fn within(&self, cache: CacheName) -> Option<Duration> {
         match cache {
             CacheName::Rows | CacheName::Shelves => self.within,
-            CacheName::Lasting => None,
+            CacheName::Lasting => self.lasting_cap.map(|cap| cap + UNNOTICED),
             CacheName::Pages => self.within.map(|within| within / 2),
         }
     }
@@ -107,6 +138,8 @@ pub(crate) fn all() -> Vec<Box<dyn Oracle + Send>> {
         Box::new(closure::Closure),
         Box::new(bounded_tables::BoundedTables),
         Box::new(duplicates::Duplicates),
+        Box::new(prompt_repair::PromptRepair),
+        Box::new(other_lanes::OtherLanes),
         Box::new(vacuity::Vacuity::default()),
     ]
 }

@@ -1,6 +1,6 @@
 //! Non-vacuity. A cache that always drops everything would hold every guarantee above. So, after the faults: of the
 //! rows that were just read at least nine in ten are hits; and each node has dropped everything no more often than
-//! the faults of the run allow.
+//! the faults of the run allow, in orderly plans never. And what a node applies somebody has named just so.
 
 use super::{Findings, Oracle, Terms, violation};
 use crate::history::{Event, Facts, Place};
@@ -20,8 +20,8 @@ impl Oracle for Vacuity {
         &mut self,
         event: &Event<'_>,
         place: Place,
-        _: &Facts,
-        _: &Terms,
+        facts: &Facts,
+        terms: &Terms,
         findings: &mut Findings,
     ) {
         match event {
@@ -35,6 +35,12 @@ impl Oracle for Vacuity {
                 findings.check(hits * 10 >= reads * 9, || {
                     let what = format!("after the faults only {hits} of {reads} reads of what was just read were hits");
                     violation("NV", place, Vec::new(), what)
+                });
+            }
+            Event::Applied { node, aim } if terms.exact => {
+                findings.check(facts.is_named(*aim), || {
+                    let what = format!("node {node} applied {aim:?}, which nobody has named");
+                    violation("NV", place, vec![*node], what)
                 });
             }
             Event::Failed { what } => {

@@ -10,7 +10,7 @@ const MOST_LISTED_NODES: usize = 64;
 /// Each node reads everything this often.
 const SWEEP_MS: usize = 1_500;
 /// Nodes and caches are left alone this long: otherwise there is nothing yet that could go wrong.
-const WARM_UP_MS: u64 = 800;
+pub(super) const WARM_UP_MS: u64 = 800;
 
 /// Only with faults of these kinds.
 pub(super) fn plan(request: &Request, seed: u64, kinds: &[&str]) -> Plan {
@@ -34,7 +34,17 @@ pub(super) fn plan(request: &Request, seed: u64, kinds: &[&str]) -> Plan {
         // Without a bound a fence is sent every 10 s, and only the next one shows that an own frame is missing.
         faults.retain(|it| !matches!(it.kind, FaultKind::LoseAccepted { .. }));
     }
-    Plan { seed, profile: request.profile, topology, heal_ms, duration_ms, workload, rates, faults }
+    Plan {
+        seed,
+        profile: request.profile,
+        topology,
+        heal_ms,
+        duration_ms,
+        workload,
+        rates,
+        faults,
+        orderly: false,
+    }
 }
 
 fn listed(request: &Request, topology: &Topology) -> bool {
@@ -98,6 +108,10 @@ fn topology(request: &Request, seed: u64) -> Topology {
         source_max_us: [2_000, 10_000, 60_000][rng.usize(..3)],
         broker_buffer_bytes: if rng.f64() < 0.5 { 64 * 1024 } else { 1 << 20 },
         start_within_ms: if calm { 500 } else { 100 },
+        mixed_schemas: false,
+        short_memory: false,
+        lanes: 1,
+        lasting_cap_ms: None,
     };
     if calm { Topology { keys: 100, source_max_us: 5_000, ..topology } } else { topology }
 }
@@ -160,7 +174,8 @@ fn swarm(profile: Profile, topology: &Topology, heal_ms: u64, seed: u64) -> Vec<
     let chance = if profile == Profile::Storm { 0.22 } else { 0.3 };
     let most = if profile == Profile::Storm { 3 } else { 5 };
     let mut faults = Vec::new();
-    for name in FaultKind::NAMES {
+    // Who has heard of other lanes serves nothing for half a minute.
+    for name in FaultKind::NAMES.iter().filter(|name| **name != "other-lanes") {
         let mut rng = stream(seed, &format!("fault {name}"));
         if rng.f64() >= chance {
             continue;
@@ -168,12 +183,11 @@ fn swarm(profile: Profile, topology: &Topology, heal_ms: u64, seed: u64) -> Vec<
         for _ in 0..rng.u32(1..=most) {
             let kind = draw_kind(name, topology, &mut rng);
             let at_ms = rng.u64(WARM_UP_MS..heal_ms - 500);
-            faults.push(clip(Fault { at_ms, kind }, heal_ms));
+            faults.push(Fault { at_ms, kind });
         }
     }
-    faults.extend(
-        motifs::draw(profile, topology, heal_ms, seed).into_iter().map(|it| clip(it, heal_ms)),
-    );
+    faults.extend(motifs::draw(profile, topology, heal_ms, seed));
+    faults.iter_mut().for_each(|fault| clip(fault, heal_ms));
     faults
 }
 
@@ -227,6 +241,9 @@ fn draw_kind(name: &str, topology: &Topology, rng: &mut fastrand::Rng) -> FaultK
         "newer-version" => FaultKind::NewerVersion { key },
         "anonymous" => FaultKind::Anonymous { key },
         "wrong-credentials" => FaultKind::WrongCredentials { for_ms },
+        "cut-publishing" => FaultKind::CutPublishing { node },
+        "reject" => FaultKind::Reject { node, frames: rng.u32(1..=2) },
+        "lose-answers" => FaultKind::LoseAnswers { node, for_ms },
         "slow-source" => FaultKind::SlowSource { latency_ms: rng.u64(50..900), for_ms },
         "failing-source" => FaultKind::FailingSource { for_ms },
         _ => FaultKind::Burst { node, writes: rng.u32(10..200) },
@@ -248,7 +265,7 @@ pub(super) fn some_nodes(count: usize, rng: &mut fastrand::Rng) -> Vec<usize> {
 }
 
 /// Ends a fault with the time of faults.
-fn clip(mut fault: Fault, heal_ms: u64) -> Fault {
+pub(super) fn clip(fault: &mut Fault, heal_ms: u64) {
     fault.at_ms = fault.at_ms.min(heal_ms.saturating_sub(1));
     let most = heal_ms - fault.at_ms;
     match &mut fault.kind {
@@ -260,6 +277,7 @@ fn clip(mut fault: Fault, heal_ms: u64) -> Fault {
         | FaultKind::BrokerRestart { for_ms }
         | FaultKind::BrokerStall { for_ms }
         | FaultKind::SlowSubscriber { for_ms, .. }
+        | FaultKind::LoseAnswers { for_ms, .. }
         | FaultKind::Crash { for_ms, .. }
         | FaultKind::Pause { for_ms, .. }
         | FaultKind::Suspend { for_ms, .. }
@@ -269,7 +287,6 @@ fn clip(mut fault: Fault, heal_ms: u64) -> Fault {
         FaultKind::Ambiguous { accepted_after_ms: Some(after), .. } => *after = (*after).min(most),
         _ => {}
     }
-    fault
 }
 
 /// Leaves out what nothing is promised for: an origin that dies before it can notice that the broker lost its

@@ -14,6 +14,7 @@ impl FaultKind {
             | Self::BrokerRestart { for_ms }
             | Self::BrokerStall { for_ms }
             | Self::SlowSubscriber { for_ms, .. }
+            | Self::LoseAnswers { for_ms, .. }
             | Self::Crash { for_ms, .. }
             | Self::Pause { for_ms, .. }
             | Self::Suspend { for_ms, .. }
@@ -32,6 +33,7 @@ impl FaultKind {
             | Self::LoseTo { frames: count, .. }
             | Self::LoseAccepted { frames: count }
             | Self::Ambiguous { frames: count, .. }
+            | Self::Reject { frames: count, .. }
             | Self::Burst { writes: count, .. } => Some(count),
             _ => None,
         }
@@ -55,6 +57,9 @@ impl FaultKind {
             | Self::Delay { node, .. }
             | Self::LoseTo { node, .. }
             | Self::Ambiguous { node, .. }
+            | Self::CutPublishing { node }
+            | Self::Reject { node, .. }
+            | Self::LoseAnswers { node, .. }
             | Self::SlowSubscriber { node, .. }
             | Self::Crash { node, .. }
             | Self::Pause { node, .. }
@@ -71,6 +76,7 @@ impl FaultKind {
             | Self::Garbage { .. }
             | Self::NewerVersion { .. }
             | Self::Anonymous { .. }
+            | Self::OtherLanes
             | Self::WrongCredentials { .. }
             | Self::SlowSource { .. }
             | Self::FailingSource { .. } => {}

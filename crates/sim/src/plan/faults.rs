@@ -105,6 +105,25 @@ pub enum FaultKind {
         /// When they are accepted after all: at once, later, or never.
         accepted_after_ms: Option<u64>,
     },
+    /// The broker closes a node's publishing connection, and the subscription lives on.
+    CutPublishing {
+        /// Which node.
+        node: usize,
+    },
+    /// The next publishes of a node are refused for good.
+    Reject {
+        /// Which node.
+        node: usize,
+        /// How many.
+        frames: u32,
+    },
+    /// What others answer to a node's question after what it missed is lost on its way.
+    LoseAnswers {
+        /// Which node.
+        node: usize,
+        /// For how long.
+        for_ms: u64,
+    },
     /// A publish that was accepted is accepted again.
     Duplicate {
         /// The how-manieth last.
@@ -160,6 +179,8 @@ pub enum FaultKind {
         /// Which row.
         key: u64,
     },
+    /// A node with another number of lanes says so.
+    OtherLanes,
     /// The broker refuses everybody's credentials, and closes all connections once.
     WrongCredentials {
         /// For how long.
@@ -229,6 +250,10 @@ names! {
     SlowSource => "slow-source",
     FailingSource => "failing-source",
     Burst => "burst",
+    CutPublishing => "cut-publishing",
+    Reject => "reject",
+    LoseAnswers => "lose-answers",
+    OtherLanes => "other-lanes",
 }
 
 impl FaultKind {
@@ -243,6 +268,7 @@ impl FaultKind {
             | Self::BrokerRestart { for_ms }
             | Self::BrokerStall { for_ms }
             | Self::SlowSubscriber { for_ms, .. }
+            | Self::LoseAnswers { for_ms, .. }
             | Self::Crash { for_ms, .. }
             | Self::Pause { for_ms, .. }
             | Self::Suspend { for_ms, .. }
@@ -263,6 +289,9 @@ impl FaultKind {
             | Self::Delay { node, .. }
             | Self::LoseTo { node, .. }
             | Self::Ambiguous { node, .. }
+            | Self::CutPublishing { node }
+            | Self::Reject { node, .. }
+            | Self::LoseAnswers { node, .. }
             | Self::SlowSubscriber { node, .. }
             | Self::Crash { node, .. }
             | Self::Clone { node, .. }

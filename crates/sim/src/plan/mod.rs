@@ -7,12 +7,14 @@
 mod draw;
 mod edit;
 mod faults;
+mod focus;
 mod motifs;
 mod profile;
 
 use serde::{Deserialize, Serialize};
 
 pub use faults::{Fault, FaultKind};
+pub(crate) use focus::{all as focuses, named as focus};
 pub use profile::{Mode, Profile, Request};
 
 /// All that is needed to repeat a run.
@@ -34,6 +36,13 @@ pub struct Plan {
     pub rates: Option<Rates>,
     /// What goes wrong, in order of time.
     pub faults: Vec<Fault>,
+    /// What goes wrong is so little that nobody has to drop anything, and that everything is repaired soon.
+    #[serde(default)]
+    pub orderly: bool,
+}
+
+fn one() -> u16 {
+    1
 }
 
 /// Who takes part, and how they are connected.
@@ -65,6 +74,18 @@ pub struct Topology {
     pub broker_buffer_bytes: usize,
     /// Nodes start within this time.
     pub start_within_ms: u64,
+    /// The first node's rows have keys of another shape than those of the others.
+    #[serde(default)]
+    pub mixed_schemas: bool,
+    /// What is believed of a silent node, and of other lanes, is believed for seconds and not for minutes.
+    #[serde(default)]
+    pub short_memory: bool,
+    /// Channels over which keys are spread; known to the first and third tier over Redis only.
+    #[serde(default = "one")]
+    pub lanes: u16,
+    /// For how long the second cache serves without a connection; for ever if there is none.
+    #[serde(default)]
+    pub lasting_cap_ms: Option<u64>,
 }
 
 /// One thing that the application does.
@@ -114,6 +135,8 @@ pub enum Means {
     Key,
     /// By its tag.
     Tag,
+    /// In the first cache by its key, in the other by its tag.
+    KeyAndTag,
     /// By clearing its caches.
     Cache,
     /// By clearing everything.
@@ -137,9 +160,20 @@ impl Plan {
         self.workload.len() + self.faults.len()
     }
 
+    /// How often a node may drop everything, in a healthy implementation.
+    pub(crate) fn clears_allowed(&self) -> u64 {
+        if self.orderly {
+            return 0;
+        }
+        2 + self.faults.iter().map(|it| it.kind.clears_allowed()).sum::<u64>()
+    }
+
     /// Draws a plan.
     pub fn draw(request: &Request, seed: u64) -> Self {
-        draw::plan(request, seed, FaultKind::NAMES)
+        match request.focus.and_then(focus::named) {
+            Some(focus) => focus::plan(focus, request, seed),
+            None => draw::plan(request, seed, FaultKind::NAMES),
+        }
     }
 
     /// Draws a plan that has faults of these kinds only.

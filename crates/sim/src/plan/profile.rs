@@ -97,4 +97,6 @@ pub struct Request {
     pub mode: Option<Mode>,
     /// Whether the transport has fences of its own; drawn by default.
     pub native_fences: Option<bool>,
+    /// The name of a sequence of faults that everything else makes room for.
+    pub focus: Option<&'static str>,
 }

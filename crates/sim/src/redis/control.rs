@@ -159,6 +159,16 @@ impl Server {
         self.with(|state| state.faults.peer(peer).lose = count);
     }
 
+    /// The same for the next messages like these.
+    pub fn lose_next_like(&self, peer: &str, count: usize, like: fn(&[u8]) -> bool) {
+        self.with(|state| state.faults.peer(peer).lose_like = Some((like, count)));
+    }
+
+    /// The same for all messages like these, until it is taken back.
+    pub fn lose_all_like(&self, peer: &str, like: Option<fn(&[u8]) -> bool>) {
+        self.with(|state| state.faults.peer(peer).lose_all_like = like);
+    }
+
     /// The next `count` messages are accepted, confirmed, and delivered to nobody, at replicas neither.
     pub fn lose_next_accepted(&self, count: usize) {
         self.with(|state| state.faults.lose_accepted = count);

@@ -40,6 +40,10 @@ pub(crate) enum Ordered {
 pub(crate) struct PeerFaults {
     /// So many messages are not delivered.
     pub(crate) lose: usize,
+    /// So many messages like this are not delivered.
+    pub(crate) lose_like: Option<(fn(&[u8]) -> bool, usize)>,
+    /// No message like this is delivered.
+    pub(crate) lose_all_like: Option<fn(&[u8]) -> bool>,
     /// So many publishes are refused with this text.
     pub(crate) refuse: usize,
     pub(crate) refusal: String,
@@ -71,9 +75,16 @@ impl Faults {
         }
     }
 
-    /// Whether the message for this peer that is next is to be lost.
-    pub(crate) fn loses(&mut self, peer: &str) -> bool {
-        self.peers.get_mut(peer).is_some_and(|orders| take_one(&mut orders.lose))
+    /// Whether the message for this peer that is next, and is this, is to be lost.
+    pub(crate) fn loses(&mut self, peer: &str, frame: &[u8]) -> bool {
+        let Some(orders) = self.peers.get_mut(peer) else { return false };
+        let of_these = match &mut orders.lose_like {
+            Some((like, left)) if like(frame) => take_one(left),
+            _ => false,
+        };
+        of_these
+            || orders.lose_all_like.is_some_and(|like| like(frame))
+            || take_one(&mut orders.lose)
     }
 
     /// No order is left, and nothing that was kept; what was accepted is remembered.

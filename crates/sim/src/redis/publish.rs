@@ -73,7 +73,7 @@ impl State {
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;
             };
-            if self.faults.loses(&connection.peer) {
+            if self.faults.loses(&connection.peer, &message.frame) {
                 self.tell_dropped(id, message, sequence);
                 continue;
             }

@@ -169,6 +169,9 @@ impl App {
         let receipts = match by {
             Means::Key => vec![caches.rows.invalidate(&key), caches.lasting.invalidate(&key)],
             Means::Tag => vec![handle.invalidate_tag(&tag_name(tag_of(key)))],
+            Means::KeyAndTag => {
+                vec![caches.rows.invalidate(&key), handle.invalidate_tag(&tag_name(tag_of(key)))]
+            }
             Means::Cache => vec![caches.rows.clear(), caches.lasting.clear()],
             Means::Everything => vec![handle.clear()],
         };

@@ -102,7 +102,7 @@ impl Observer for Watching {
     fn dropped(&self, _peer: &str, frame: &Bytes, _sequence: u64) {
         if let Some((origin, number)) = frames::numbered(frame) {
             let from = self.universe.origin(origin);
-            self.universe.record(&Event::Lost { from, origin, number });
+            self.universe.record(&Event::Lost { from, origin, number, to_all: false });
         }
     }
 
@@ -141,12 +141,14 @@ impl Brokers {
         topology: &Topology,
         runtime: &Arc<dyn Runtime>,
         node: usize,
+        lane: u16,
     ) -> Result<Arc<dyn Transport>, Box<dyn std::error::Error>> {
         match self {
             Self::Redis(_) => {
                 let mut builder = RedisTransport::builder()
                     .urls(REDIS_HOSTS.map(|host| format!("redis://{host}:{REDIS_PORT}")))
                     .namespace("sim")
+                    .lane(lane)
                     .connector(TurmoilConnector)
                     .runtime(Arc::clone(runtime));
                 if topology.tiny_tables {
@@ -214,6 +216,9 @@ struct HubTransport {
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 fn broken(error: io::Error) -> TransportError {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return TransportErrorKind::Rejected.error("the hub will never take this frame");
+    }
     TransportErrorKind::Unreachable.error("the connection to the hub broke").with_source(error)
 }
 
@@ -270,7 +275,11 @@ impl Transport for HubTransport {
             request.put_u32(u32::try_from(frame.len()).unwrap_or(u32::MAX));
             request.put_slice(&frame);
             stream.write_all(&request).await?;
-            if stream.read_u8().await? != hub::ACCEPTED {
+            let answer = stream.read_u8().await?;
+            if answer == hub::REJECTED {
+                *slot = Some(stream);
+                return Err(io::ErrorKind::InvalidData.into());
+            } else if answer != hub::ACCEPTED {
                 return Err(io::Error::other("not accepted"));
             }
             *slot = Some(stream);

@@ -29,6 +29,7 @@ pub(super) const PUBLISH: u8 = b'P';
 pub(super) const FRAME: u8 = b'F';
 pub(super) const FENCED: u8 = b'N';
 pub(super) const ACCEPTED: u8 = b'K';
+pub(super) const REJECTED: u8 = b'R';
 
 /// Accepted frames that are remembered, to be accepted again.
 const REMEMBERED: usize = 64;
@@ -50,6 +51,10 @@ struct Faults {
     down: u32,
     lose_accepted: u32,
     lose_to: BTreeMap<usize, u32>,
+    /// Nodes to which the parts of answers are lost, and how many faults say so.
+    lose_answers: BTreeMap<usize, u32>,
+    /// How many publishes of each node are refused for good.
+    rejects: BTreeMap<usize, u32>,
     /// For each node: when its next publishes are accepted, in milliseconds; never for `None`.
     ambiguous: BTreeMap<usize, VecDeque<Option<u64>>>,
     accepted: VecDeque<(Bytes, usize)>,
@@ -170,6 +175,15 @@ impl HubServer {
             if let Some((origin, _)) = frames::numbered(&frame) {
                 self.faults().origins.insert(origin, node);
             }
+            let rejects = self.faults().rejects.get_mut(&node).is_some_and(|left| {
+                let rejects = *left > 0;
+                *left -= u32::from(rejects);
+                rejects
+            });
+            if rejects {
+                stream.write_u8(REJECTED).await?;
+                continue;
+            }
             let ambiguous = self.faults().ambiguous.entry(node).or_default().pop_front();
             match ambiguous {
                 None => self.accept(&frame, node).await?,
@@ -202,20 +216,23 @@ impl HubServer {
         };
         self.universe.record(&Event::Accepted { bytes: frame.len() });
         if lost {
-            self.record_lost(frame, from);
+            self.record_lost(frame, from, true);
             return Ok(());
         }
         self.transport.publish(frame.clone()).await.map_err(io::Error::other)
     }
 
-    fn record_lost(&self, frame: &Bytes, from: usize) {
+    fn record_lost(&self, frame: &Bytes, from: usize, to_all: bool) {
         if let Some((origin, number)) = frames::numbered(frame) {
-            self.universe.record(&Event::Lost { from, origin, number });
+            self.universe.record(&Event::Lost { from, origin, number, to_all });
         }
     }
 
     /// Whether a frame is lost on its way to a node.
     fn loses(&self, frame: &Bytes, node: usize) -> bool {
+        if frames::is_replay(frame) {
+            return self.faults().lose_answers.get(&node).is_some_and(|faults| *faults > 0);
+        }
         let Some((origin, _)) = frames::numbered(frame) else { return false };
         let from = {
             let mut faults = self.faults();
@@ -225,7 +242,7 @@ impl HubServer {
             *left -= 1;
             faults.origins.get(&origin).copied().unwrap_or(node)
         };
-        self.record_lost(frame, from);
+        self.record_lost(frame, from, false);
         true
     }
 
@@ -275,6 +292,16 @@ impl HubServer {
 
     pub(super) fn lose_to(&self, node: usize, frames: u32) {
         *self.faults().lose_to.entry(node).or_default() += frames;
+    }
+
+    pub(super) fn lose_answers(&self, node: usize, lose: bool) {
+        let mut faults = self.faults();
+        let losing = faults.lose_answers.entry(node).or_default();
+        *losing = if lose { *losing + 1 } else { losing.saturating_sub(1) };
+    }
+
+    pub(super) fn reject(&self, node: usize, frames: u32) {
+        *self.faults().rejects.entry(node).or_default() += frames;
     }
 
     pub(super) fn lose_accepted(&self, frames: u32) {

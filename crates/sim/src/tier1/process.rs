@@ -30,26 +30,28 @@ pub(super) async fn run(universe: Arc<Universe>, brokers: Brokers, node: usize) 
     let runtime = MachineRuntime::new(Arc::clone(&slot.clock), Arc::clone(&slot.gate), seeds);
     let runtime: Arc<dyn Runtime> = Arc::new(runtime);
     let topology = &universe.plan.topology;
-    let transport = brokers.transport(topology, &runtime, node)?;
     let tells_accepted = matches!(brokers, Brokers::Own(_));
-    let watched = Watched::new(transport, Arc::clone(&universe), node, tells_accepted);
     let freshness = match topology.mode {
         Mode::Within { ms } => Freshness::Within(Duration::from_millis(ms)),
         Mode::Eventual | Mode::Naive => Freshness::Eventual { cap: None },
     };
     let watcher = Watcher::new(node, Arc::clone(&universe.history), 1);
     let mut builder = Node::builder(NAMESPACE)
-        .transport(watched)
         .freshness(freshness)
-        .runtime(runtime)
+        .runtime(Arc::clone(&runtime))
         .limits(limits(topology))
         .probe(Arc::new(watcher.clone()));
     if topology.authenticated {
         builder = builder.authentication(Authentication::sign_with(1, SECRET));
     }
+    for lane in 0..topology.lanes {
+        let transport = brokers.transport(topology, &runtime, node, lane)?;
+        let universe = Arc::clone(&universe);
+        builder = builder.transport(Watched::new(transport, universe, node, tells_accepted));
+    }
     universe.record(&Event::Started { node });
     let handle = builder.build()?;
-    let caches = Caches::build(&handle, &universe.terms, topology.nested)?;
+    let caches = Caches::build(&handle, &universe.terms, topology, node)?;
     watcher.watch(&caches);
     let (commands, told) = mpsc::unbounded_channel();
     let process = Process { node: handle, caches, commands };

@@ -23,7 +23,14 @@ pub(super) enum Later {
         server: usize,
     },
     ReleaseZombies,
+    /// A demoted server follows the primary from now on.
+    Follow {
+        server: usize,
+    },
 }
+
+/// A demoted server hears nothing of its successor before this.
+const FOLLOW_NS: u64 = 250_000_000;
 
 const DYING_NS: u64 = 30_000_000;
 const RETURN_NS: u64 = 400_000_000;
@@ -63,18 +70,15 @@ impl World<'_> {
             }
             FaultKind::FailingSource { .. } => self.universe.source().set_failing(true),
             FaultKind::Burst { node, writes } => self.burst(index, *node % count, *writes),
+            FaultKind::OtherLanes => {
+                let mut rng = stream_of(self.universe.plan.seed, "other lanes", index as u64);
+                self.publish_foreign(frames::beacon_of_another(&mut rng, 7));
+            }
             FaultKind::NewerVersion { key } => self.foreign(*key, true),
             FaultKind::Anonymous { key } => self.foreign(*key, false),
             FaultKind::Garbage { bytes } => {
                 let mut rng = stream_of(self.universe.plan.seed, "garbage", index as u64);
-                let frame = frames::garbage(&mut rng, *bytes);
-                match &self.brokers {
-                    Brokers::Redis(pair) => pair.primary().publish_foreign(CHANNEL, frame),
-                    Brokers::Hub(hub) => {
-                        hub.publish_now(&frame);
-                    }
-                    Brokers::Own(_) => {}
-                }
+                self.publish_foreign(frames::garbage(&mut rng, *bytes));
             }
             FaultKind::Cut { .. }
             | FaultKind::BrokerRestart { .. }
@@ -84,6 +88,9 @@ impl World<'_> {
             | FaultKind::LoseTo { .. }
             | FaultKind::LoseAccepted { .. }
             | FaultKind::Ambiguous { .. }
+            | FaultKind::CutPublishing { .. }
+            | FaultKind::Reject { .. }
+            | FaultKind::LoseAnswers { .. }
             | FaultKind::Duplicate { .. }
             | FaultKind::WrongCredentials { .. } => self.strike_broker(kind),
         }
@@ -128,10 +135,29 @@ impl World<'_> {
                 let (old, new) = pair.switch();
                 new.promote();
                 old.replicate_from(new);
+                old.set_link_broken(true);
+                let server = usize::from(old.name() == pair.servers[1].name());
+                self.later(FOLLOW_NS, Later::Follow { server });
             }
-            FaultKind::LoseTo { node, frames } => {
+            // Which of a peer's connections publishes the server does not say.
+            FaultKind::CutPublishing { node } => pair.servers.iter().for_each(|it| {
+                it.kill_peer(&host_of(*node % count));
+            }),
+            FaultKind::Reject { node, frames } => {
+                let text = "ERR Protocol error: invalid bulk length";
                 let frames = usize::try_from(*frames).unwrap_or(0);
-                pair.primary().lose_next_to(&host_of(*node % count), frames);
+                pair.primary().refuse_next_publishes(&host_of(*node % count), frames, text);
+            }
+            FaultKind::LoseAnswers { node, .. } => pair.servers.iter().for_each(|it| {
+                it.lose_all_like(&host_of(*node % count), Some(frames::is_replay));
+            }),
+            FaultKind::LoseTo { node, frames: lost } => {
+                let like = |frame: &[u8]| frames::numbered(frame).is_some();
+                pair.primary().lose_next_like(
+                    &host_of(*node % count),
+                    usize::try_from(*lost).unwrap_or(0),
+                    like,
+                );
             }
             FaultKind::LoseAccepted { frames } => {
                 pair.primary().lose_next_accepted(usize::try_from(*frames).unwrap_or(0));
@@ -181,6 +207,9 @@ impl World<'_> {
             FaultKind::Ambiguous { node, frames, accepted_after_ms } => {
                 hub.ambiguous(*node % count, *frames, *accepted_after_ms);
             }
+            FaultKind::CutPublishing { node } => hub.cut(*node % count),
+            FaultKind::Reject { node, frames } => hub.reject(*node % count, *frames),
+            FaultKind::LoseAnswers { node, .. } => hub.lose_answers(*node % count, true),
             FaultKind::Duplicate { back } => hub.again(*back),
             // It asks for none: for its nodes that is as if it were away.
             FaultKind::WrongCredentials { .. } => hub.set_down(true),
@@ -208,8 +237,14 @@ impl World<'_> {
                     server.release_zombies();
                 });
             }
-            (Later::Return { .. } | Later::ReleaseZombies, Brokers::Hub(_))
-            | (Later::Switch | Later::Return { .. } | Later::ReleaseZombies, Brokers::Own(_)) => {}
+            (Later::Follow { server }, Brokers::Redis(pair)) => {
+                pair.servers[*server].set_link_broken(false);
+            }
+            (
+                Later::Return { .. } | Later::ReleaseZombies | Later::Follow { .. },
+                Brokers::Hub(_),
+            )
+            | (_, Brokers::Own(_)) => {}
         }
     }
 
@@ -257,6 +292,11 @@ impl World<'_> {
                     FaultKind::WrongCredentials { .. } => {
                         pair.servers.iter().for_each(|it| it.set_password(None));
                     }
+                    FaultKind::LoseAnswers { node, .. } => {
+                        pair.servers
+                            .iter()
+                            .for_each(|it| it.lose_all_like(&host_of(*node % count), None));
+                    }
                     _ => {}
                 },
                 Brokers::Hub(hub) => match kind {
@@ -264,6 +304,7 @@ impl World<'_> {
                         hub.set_down(false);
                     }
                     FaultKind::BrokerStall { .. } => hub.stall(false),
+                    FaultKind::LoseAnswers { node, .. } => hub.lose_answers(*node % count, false),
                     _ => {}
                 },
                 Brokers::Own(own) => {
@@ -324,6 +365,11 @@ impl World<'_> {
         let version = self.universe.commit(None, key);
         let tag = tag_name(tag_of(key));
         let frame = if newer { frames::newer_version(&tag) } else { frames::anonymous(&tag) };
+        self.publish_foreign(frame);
+        self.universe.record(&Event::Completed { key, version });
+    }
+
+    fn publish_foreign(&self, frame: bytes::Bytes) {
         match &self.brokers {
             Brokers::Redis(pair) => pair.primary().publish_foreign(CHANNEL, frame),
             Brokers::Hub(hub) => {
@@ -331,6 +377,5 @@ impl World<'_> {
             }
             Brokers::Own(_) => {}
         }
-        self.universe.record(&Event::Completed { key, version });
     }
 }

@@ -145,7 +145,7 @@ impl Universe {
         *retired = retired.plus(process.node.counters());
         drop(retired);
         drop(process);
-        self.record(&Event::Stopped { node });
+        self.record(&Event::Stopped { node, origin: None });
     }
 
     pub(super) fn tell(&self, node: usize, command: Command) {

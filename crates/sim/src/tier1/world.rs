@@ -17,7 +17,7 @@ use crate::clock::{MachineClock, TrueTime};
 use crate::history::{Event, History, Trace};
 use crate::measure::{Measures, Phases};
 use crate::oracle::Terms;
-use crate::plan::{Mode, Plan};
+use crate::plan::Plan;
 use crate::rng::stream_of;
 use crate::run::{Board, Coverage, Options, Outcome};
 use crate::tier2::{LAST_MS, state_name};
@@ -65,8 +65,7 @@ impl World<'_> {
                 Arc::new(MachineClock::new(time.clone(), Duration::from_nanos(offset), drift))
             })
             .collect();
-        let terms =
-            Terms { within: plan.topology.mode.within(), naive: plan.topology.mode == Mode::Naive };
+        let terms = Terms::of(plan);
         let measures = Measures::new(Phases::of(plan));
         let history =
             History::new(time.clone(), clocks.clone(), terms, measures, Trace::new(options.lines));
@@ -226,7 +225,7 @@ impl World<'_> {
         let plan = &universe.plan;
         let counters = universe.counters();
         let converges = plan.duration_ms >= plan.heal_ms + LAST_MS || plan.faults.is_empty();
-        let allowed = 2 + plan.faults.iter().map(|it| it.kind.clears_allowed()).sum::<u64>();
+        let allowed = plan.clears_allowed();
         for node in 0..universe.slots.len() {
             let Some(process) = universe.process(node) else { continue };
             if !plan.topology.tiny_tables {

@@ -30,6 +30,10 @@ pub(super) struct Broker {
     pub(super) lose_accepted: u32,
     pub(super) subscribers: Vec<Option<Subscriber>>,
     pub(super) lose_to: Vec<u32>,
+    /// Faults that lose the parts of answers to each node.
+    pub(super) lose_answers: Vec<u32>,
+    /// Publishes of each node that are refused for good.
+    pub(super) rejects: Vec<u32>,
     pub(super) ambiguous: Vec<VecDeque<Option<u64>>>,
     /// Frames, and who published them.
     accepted: VecDeque<(Bytes, usize)>,
@@ -47,6 +51,8 @@ impl Broker {
             lose_accepted: 0,
             subscribers: vec![None; nodes],
             lose_to: vec![0; nodes],
+            lose_answers: vec![0; nodes],
+            rejects: vec![0; nodes],
             ambiguous: vec![VecDeque::new(); nodes],
             accepted: VecDeque::new(),
         }

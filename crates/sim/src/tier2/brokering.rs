@@ -10,6 +10,9 @@ use super::world::World;
 use crate::frames;
 use crate::history::Event;
 
+/// A demoted server hears nothing of its successor before this.
+const FOLLOWS_NS: u64 = 250_000_000;
+
 impl World<'_> {
     pub(super) fn reach_broker(&mut self, node: usize, life: u64, message: ToBroker) {
         if self.broker.stalled > 0 {
@@ -94,6 +97,10 @@ impl World<'_> {
                 self.spread(frame, node, server.0);
                 Err(TransportErrorKind::Demoted)
             }
+            None if self.broker.rejects[node] > 0 => {
+                self.broker.rejects[node] -= 1;
+                Err(TransportErrorKind::Rejected)
+            }
             None => match self.broker.ambiguous[node].pop_front() {
                 Some(accepted_after) => {
                     self.ambiguous(node, frame, accepted_after);
@@ -141,26 +148,32 @@ impl World<'_> {
         }
         self.record(&Event::Accepted { bytes: frame.len() });
         self.broker.remember(frame, from);
+        if self.terms.listed_for.is_some() {
+            for origin in frames::listed(frame) {
+                self.record(&Event::Listed { by: from, origin });
+            }
+        }
         let lost = self.broker.dying.is_some() || {
             let lose = self.broker.lose_accepted > 0;
             self.broker.lose_accepted -= u32::from(lose);
             lose
         };
         if lost {
-            self.lose(frame, from);
+            self.lose(frame, from, true);
             return;
         }
         self.spread(frame, from, self.broker.primary);
         // Once it follows its successor, a demoted primary passes on what that one accepts.
         if let Some(demoted) = self.broker.demoted
-            && self.now > self.demoted_at + 100_000_000
+            && self.now > self.demoted_at + FOLLOWS_NS
         {
             self.spread(frame, from, demoted);
         }
     }
 
     pub(super) fn spread(&mut self, frame: &Bytes, from: usize, server: u64) {
-        let is_numbered = frames::numbered(frame).is_some();
+        let (is_numbered, is_replay) =
+            (frames::numbered(frame).is_some(), frames::is_replay(frame));
         for to in 0..self.nodes.len() {
             let Some(subscriber) = self.broker.subscribers[to].filter(|it| it.server == server)
             else {
@@ -171,7 +184,10 @@ impl World<'_> {
             }
             if is_numbered && self.broker.lose_to[to] > 0 {
                 self.broker.lose_to[to] -= 1;
-                self.lose(frame, from);
+                self.lose(frame, from, false);
+                continue;
+            }
+            if is_replay && self.broker.lose_answers[to] > 0 {
                 continue;
             }
             let connection = subscriber.connection;
@@ -179,9 +195,9 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn lose(&self, frame: &Bytes, from: usize) {
+    pub(super) fn lose(&self, frame: &Bytes, from: usize, to_all: bool) {
         if let Some((origin, number)) = frames::numbered(frame) {
-            self.record(&Event::Lost { from, origin, number });
+            self.record(&Event::Lost { from, origin, number, to_all });
         }
     }
 }

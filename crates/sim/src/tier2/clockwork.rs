@@ -55,9 +55,10 @@ impl World<'_> {
         if let Some(counters) = counters {
             self.retired = Some(self.retired.map_or(counters, |it| it.plus(counters)));
         }
+        let origin = self.nodes[node].origin();
         self.nodes[node].stop();
         self.broker.subscribers[node] = None;
-        self.record(&Event::Stopped { node });
+        self.record(&Event::Stopped { node, origin });
     }
 
     pub(super) fn wake_now(&mut self, node: usize) {

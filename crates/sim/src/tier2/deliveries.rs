@@ -7,6 +7,7 @@ use unstale::transport::TransportErrorKind;
 use super::naive;
 use super::network::ToNode;
 use super::node::{Participant, Subscription};
+use super::strike::OTHER_LANES;
 use super::world::World;
 use crate::app::lock;
 use crate::frames;
@@ -83,6 +84,9 @@ impl World<'_> {
             Some(Participant::Real { manual, watcher, .. }) => {
                 let before = watcher.effects();
                 manual.frame(frame);
+                if self.terms.listed_for.is_some() && frames::lanes(frame) == Some(OTHER_LANES) {
+                    self.record(&Event::OtherLanes { node });
+                }
                 if again {
                     self.carry_out(node);
                     let after = match &self.nodes[node].participant {

@@ -56,7 +56,7 @@ impl World<'_> {
     pub(super) fn finish(mut self) -> Outcome {
         let counters = self.counters();
         let converges = self.plan.duration_ms >= self.plan.heal_ms + LAST_MS;
-        let allowed = 2 + self.plan.faults.iter().map(|it| it.kind.clears_allowed()).sum::<u64>();
+        let allowed = self.plan.clears_allowed();
         for node in 0..self.nodes.len() {
             if let Some(of) =
                 self.nodes[node].counters().filter(|_| !self.plan.topology.tiny_tables)

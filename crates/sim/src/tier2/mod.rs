@@ -15,5 +15,5 @@ mod travel;
 mod work;
 mod world;
 
-pub(crate) use node::{SECRET, limits, state_name};
+pub(crate) use node::{SECRET, SHORT_WINDOW, limits, state_name};
 pub(crate) use world::{LAST_MS, run};

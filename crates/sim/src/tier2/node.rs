@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use unstale::runtime::BoxFuture;
 use unstale::simulation::{Limits, ManualNode};
-use unstale::{Authentication, ConfigError, Counters, Fill, Freshness, Runtime, Timestamp};
+use unstale::{Authentication, ConfigError, Counters, Fill, Freshness, NodeId, Runtime, Timestamp};
 
 use super::naive::Naive;
 use super::network::Path;
@@ -152,6 +152,14 @@ impl SimNode {
         }
     }
 
+    /// The name under which it speaks.
+    pub(super) fn origin(&self) -> Option<NodeId> {
+        match &self.participant {
+            Some(Participant::Real { manual, .. }) => Some(manual.id()),
+            _ => None,
+        }
+    }
+
     /// Its condition, as a report names it.
     pub(super) fn state(&self) -> &'static str {
         if self.standing > 0 {
@@ -182,7 +190,10 @@ pub(crate) fn state_name(state: unstale::State) -> &'static str {
     }
 }
 
-/// Tables so small that a run of seconds fills them.
+/// For how long silent nodes are listed by those with a short memory.
+pub(crate) const SHORT_WINDOW: Duration = Duration::from_millis(1_200);
+
+/// Tables so small that a run of seconds fills them, and times that end within it.
 pub(crate) fn limits(topology: &Topology) -> Limits {
     let mut limits = Limits::default();
     if topology.tiny_tables {
@@ -191,6 +202,11 @@ pub(crate) fn limits(topology: &Topology) -> Limits {
         limits.origins = Some(topology.nodes.max(3));
         limits.own_frames = Some(6);
         limits.answer_bytes = Some(2_000);
+        limits.ranges = Some(2);
+    }
+    if topology.short_memory {
+        limits.beacon_steady = Some(Duration::from_millis(400));
+        limits.vector_window = Some(SHORT_WINDOW);
     }
     limits
 }
@@ -225,7 +241,7 @@ pub(super) fn start(
         builder = builder.max_frame_bytes(4 * 1024);
     }
     let mut manual = builder.build();
-    let caches = Caches::build(&manual, terms, topology.nested)?;
+    let caches = Caches::build(&manual, terms, topology, node)?;
     manual.adapt_fences();
     let watcher = Watcher::new(node, Arc::clone(history), look_every);
     watcher.watch(&caches);

@@ -13,6 +13,8 @@ use crate::value::{tag_name, tag_of};
 
 /// How long a dying primary still answers.
 const DYING_NS: u64 = 30_000_000;
+/// What nobody here has.
+pub(super) const OTHER_LANES: u16 = 7;
 
 impl World<'_> {
     pub(super) fn strike(&mut self, index: usize) {
@@ -71,6 +73,15 @@ impl World<'_> {
             FaultKind::Ambiguous { node, frames, accepted_after_ms } => {
                 let ambiguous = &mut self.broker.ambiguous[*node % count];
                 ambiguous.extend((0..*frames).map(|_| *accepted_after_ms));
+            }
+            FaultKind::CutPublishing { node } => self.cut_publishing(*node % count),
+            FaultKind::Reject { node, frames } => self.broker.rejects[*node % count] += frames,
+            FaultKind::LoseAnswers { node, .. } => self.broker.lose_answers[*node % count] += 1,
+            FaultKind::OtherLanes => {
+                if !self.plan.topology.authenticated && self.broker.down == 0 {
+                    let mut rng = stream_of(self.plan.seed, "other lanes", index as u64);
+                    self.accept(&frames::beacon_of_another(&mut rng, OTHER_LANES), 0);
+                }
             }
             FaultKind::Duplicate { back } => {
                 if let Some((frame, from)) = self.broker.remembered(*back) {
@@ -159,6 +170,7 @@ impl World<'_> {
                 self.queue.push(self.now + within, Happening::Watchdog { node, life });
                 self.go_on(node);
             }
+            FaultKind::LoseAnswers { node, .. } => self.broker.lose_answers[*node % count] -= 1,
             FaultKind::WrongCredentials { .. } => self.broker.refusing -= 1,
             FaultKind::SlowSource { latency_ms, .. } => self.source.set_slow(*latency_ms, false),
             FaultKind::FailingSource { .. } => self.source.set_failing(false),
@@ -203,9 +215,15 @@ impl World<'_> {
         {
             self.send_in(node, ToNode::Closed { connection: cut.connection, kind });
         }
-        let publishing = self.nodes[node].publishing;
-        if publishing > dead {
-            self.send_in(node, ToNode::Closed { connection: publishing, kind });
+        self.cut_publishing(node);
+    }
+
+    /// The broker closes the connection on which a node publishes.
+    fn cut_publishing(&mut self, node: usize) {
+        let of = &self.nodes[node];
+        let (connection, kind) = (of.publishing, TransportErrorKind::Unreachable);
+        if connection > of.dead_connections {
+            self.send_in(node, ToNode::Closed { connection, kind });
         }
     }
 

@@ -218,6 +218,9 @@ impl World<'_> {
         let receipts = match by {
             Means::Key => vec![caches.rows.invalidate(&key), caches.lasting.invalidate(&key)],
             Means::Tag => vec![manual.invalidate_tag(&tag_name(tag_of(key)))],
+            Means::KeyAndTag => {
+                vec![caches.rows.invalidate(&key), manual.invalidate_tag(&tag_name(tag_of(key)))]
+            }
             Means::Cache => vec![caches.rows.clear(), caches.lasting.clear()],
             Means::Everything => vec![manual.clear()],
         };

@@ -13,7 +13,7 @@ use crate::clock::{MachineClock, TrueTime};
 use crate::history::{Event, History, Trace};
 use crate::measure::{Measures, Phases};
 use crate::oracle::Terms;
-use crate::plan::{Mode, Plan};
+use crate::plan::Plan;
 use crate::rng::{stream, stream_of};
 use crate::run::{Board, Coverage, Options, Outcome};
 
@@ -82,8 +82,8 @@ impl<'p> World<'p> {
                 Arc::new(MachineClock::new(time.clone(), offset, drift))
             })
             .collect();
-        let terms =
-            Terms { within: plan.topology.mode.within(), naive: plan.topology.mode == Mode::Naive };
+        // Here no watchdog says that a node is connected.
+        let terms = Terms { lasting_cap: None, ..Terms::of(plan) };
         let measures = Measures::new(Phases::of(plan));
         let trace = Trace::new(options.lines);
         let history = History::new(time.clone(), clocks.clone(), terms, measures, trace);

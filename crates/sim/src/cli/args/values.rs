@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::plan::{Mode, Plan, Profile};
+use crate::plan::{self, Mode, Plan, Profile};
 
 const MOST_NODES: usize = 20_000;
 const MOST_SECONDS: f64 = 86_400.0;
@@ -44,6 +44,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         }
         _ => Err(format!("not a time in seconds; write one of 1 to {MOST_SECONDS}")),
     }
+}
+
+/// The name of a focus.
+pub(super) fn focus(text: &str) -> Result<&'static str, String> {
+    let named = plan::focus(text).map(|focus| focus.name);
+    let names = || plan::focuses().map(|focus| focus.name).collect::<Vec<_>>().join(", ");
+    named.ok_or_else(|| format!("no such focus; one of {}", names()))
 }
 
 pub(super) fn freshness(text: &str) -> Result<Mode, String> {
