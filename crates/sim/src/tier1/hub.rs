@@ -314,6 +314,16 @@ impl HubServer {
         ambiguous.extend((0..frames).map(|_| accepted_after_ms));
     }
 
+    /// Takes back what was ordered and has not struck yet.
+    pub(super) fn heal(&self) {
+        let mut faults = self.faults();
+        faults.lose_accepted = 0;
+        faults.lose_to.clear();
+        faults.lose_answers.clear();
+        faults.rejects.clear();
+        faults.ambiguous.clear();
+    }
+
     /// The how-manieth last frame is accepted again.
     pub(super) fn again(&self, back: usize) {
         let again = {

@@ -39,9 +39,12 @@ impl World<'_> {
     pub(super) fn strike(&mut self, index: usize, kind: &FaultKind) {
         let count = self.universe.slots.len();
         match kind {
-            FaultKind::Partition { nodes, .. } => self.block_all(nodes, Block::Both, true),
+            FaultKind::Partition { nodes, .. } => {
+                let block = self.survivable(Block::Both);
+                self.block_all(nodes, block, true);
+            }
             FaultKind::PartitionOneway { node, to_broker, .. } => {
-                let block = if *to_broker { Block::Out } else { Block::In };
+                let block = self.survivable(if *to_broker { Block::Out } else { Block::In });
                 self.block_all(&[*node], block, true);
             }
             FaultKind::Hold { node, .. } => self.block_all(&[*node], Block::Hold, true),
@@ -251,9 +254,12 @@ impl World<'_> {
     fn relent(&mut self, kind: &FaultKind) {
         let count = self.universe.slots.len();
         match kind {
-            FaultKind::Partition { nodes, .. } => self.block_all(nodes, Block::Both, false),
+            FaultKind::Partition { nodes, .. } => {
+                let block = self.survivable(Block::Both);
+                self.block_all(nodes, block, false);
+            }
             FaultKind::PartitionOneway { node, to_broker, .. } => {
-                let block = if *to_broker { Block::Out } else { Block::In };
+                let block = self.survivable(if *to_broker { Block::Out } else { Block::In });
                 self.block_all(&[*node], block, false);
             }
             FaultKind::Hold { node, .. } => self.block_all(&[*node], Block::Hold, false),
@@ -317,6 +323,21 @@ impl World<'_> {
                     }
                 }
             },
+        }
+    }
+
+    /// A connection that lost anything stays silent. Without a bound that is noticed after 20 s only, longer than a
+    /// run has: then nothing is lost, and all of it comes late.
+    fn survivable(&self, block: Block) -> Block {
+        if self.universe.terms.within.is_some() { block } else { Block::Hold }
+    }
+
+    /// Takes back what was ordered and has not struck yet.
+    pub(super) fn heal(&self) {
+        match &self.brokers {
+            Brokers::Redis(pair) => pair.servers.iter().for_each(crate::redis::Server::heal),
+            Brokers::Hub(hub) => hub.heal(),
+            Brokers::Own(_) => {}
         }
     }
 

@@ -167,6 +167,7 @@ impl World<'_> {
 
     fn milestones(&self, ms: u64, plan: &Plan) {
         if ms == plan.heal_ms {
+            self.heal();
             self.universe.record(&Event::Healed);
         }
         let settled = plan.duration_ms.saturating_sub(LAST_MS);
@@ -196,7 +197,9 @@ impl World<'_> {
     fn look(&mut self, ms: u64, plan: &Plan) {
         let nodes = self.universe.slots.len();
         if ms.is_multiple_of(LOOK_MS) && self.packed == 1 {
-            for node in 0..nodes {
+            // A process that stands still serves nothing.
+            let runs = |node: &usize| !self.universe.slots[*node].gate.is_closed();
+            for node in (0..nodes).filter(runs) {
                 if let Some(process) = self.universe.process(node) {
                     let found = process.caches.found();
                     self.universe.record(&Event::Scanned { node, found: &found });

@@ -74,6 +74,15 @@ impl Broker {
         self.accepted.len().checked_sub(back + 1).map(|place| self.accepted[place].clone())
     }
 
+    /// Takes back what was ordered and has not struck yet.
+    pub(super) fn heal(&mut self) {
+        self.lose_accepted = 0;
+        self.lose_to.fill(0);
+        self.lose_answers.fill(0);
+        self.rejects.fill(0);
+        self.ambiguous.iter_mut().for_each(VecDeque::clear);
+    }
+
     /// Somebody else orders the channel from now on.
     pub(super) fn succeed(&mut self) {
         self.primary += 1;

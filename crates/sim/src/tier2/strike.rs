@@ -170,7 +170,10 @@ impl World<'_> {
                 self.queue.push(self.now + within, Happening::Watchdog { node, life });
                 self.go_on(node);
             }
-            FaultKind::LoseAnswers { node, .. } => self.broker.lose_answers[*node % count] -= 1,
+            FaultKind::LoseAnswers { node, .. } => {
+                let losing = &mut self.broker.lose_answers[*node % count];
+                *losing = losing.saturating_sub(1);
+            }
             FaultKind::WrongCredentials { .. } => self.broker.refusing -= 1,
             FaultKind::SlowSource { latency_ms, .. } => self.source.set_slow(*latency_ms, false),
             FaultKind::FailingSource { .. } => self.source.set_failing(false),

@@ -159,6 +159,7 @@ impl<'p> World<'p> {
             Happening::Watchdog { node, life } => self.watchdog(node, life),
             Happening::Sample => self.sample(),
             Happening::Heal => {
+                self.broker.heal();
                 self.record(&Event::Healed);
             }
             Happening::Settle => self.settle(),
