@@ -6,6 +6,7 @@ mod mutants;
 mod redis;
 mod shell;
 mod sim;
+mod sim_figures;
 mod sources;
 mod test;
 mod wrapper;
@@ -23,6 +24,8 @@ commands:
   check-architecture   which crate may depend on which, and what the protocol may not use
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
+  sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
+                       timeline, comparison, speed (a minute or a few each), mutants (more than an hour)
   mutants              changes the sources in one place at a time, and writes docs/mutants.md: what tests do not
                        notice. [--shard k/n]: only a part. [--again]: also what has survived before
 ";
@@ -57,6 +60,17 @@ fn run() -> Done<ExitCode> {
     }
     if command == "mutants" {
         mutants::judge(arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if command == "sim-figures" {
+        let mut parts = Vec::new();
+        while let Some(part) = arguments.next()? {
+            match part {
+                Value(part) => parts.push(part.string()?),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        sim_figures::write(&parts)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(extra) = arguments.next()? {

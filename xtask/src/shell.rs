@@ -48,7 +48,7 @@ pub(crate) fn output(command: &mut Command) -> Done<String> {
 }
 
 /// The program's name and arguments, as one would type them.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut shown = program
         .file_name()

@@ -18,7 +18,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Done<ExitCode> {
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-fn command(arguments: &[OsString]) -> Done<Command> {
+/// The simulator with these arguments, not yet started.
+pub(crate) fn command(arguments: &[OsString]) -> Done<Command> {
     let mut command =
         cargo(&["run", "--release", "--quiet", "--package", PROGRAM, "--bin", PROGRAM]);
     command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));

@@ -15,11 +15,12 @@ pub(crate) fn everything() -> Done {
     model()
 }
 
-/// That a simulated run repeats itself, on which all else rests that the simulator says; then some seeds of the worst
-/// weather in each tier. Optimised: it is a hundred times as much work as any test.
+/// That a simulated run repeats itself, on which all else rests that the simulator says, and that its tiers agree; then
+/// some seeds of the worst weather in each tier. Optimised: it is a hundred times as much work as any test.
 fn simulation() -> Done {
     let sim = ["--package", "unstale-sim"];
-    run(cargo(&["test", "--release"]).args(sim).args(["--test", "determinism"]))?;
+    let tests = ["--test", "determinism", "--test", "cross_check"];
+    run(cargo(&["test", "--release"]).args(sim).args(tests))?;
     let storms: [&[&str]; 3] = [
         &["--tier", "1", "--transport", "redis", "--seeds", "40"],
         &["--tier", "1", "--transport", "memory", "--seeds", "40"],

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 8] = [
     include_str!("../../../README.md"),
     include_str!("../../../ARCHITECTURE.md"),
+    include_str!("../../../docs/exhaustive.md"),
     include_str!("../../../docs/guarantees.md"),
     include_str!("../../../docs/operations.md"),
     include_str!("../../../docs/protocol.md"),
+    include_str!("../../../docs/simulation.md"),
     include_str!("../../../docs/wire-format.md"),
 ];
 
