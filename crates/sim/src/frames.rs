@@ -7,6 +7,7 @@ use unstale::NodeId;
 pub(crate) const NAMESPACE: &str = "sim";
 
 const MAC_LEN: usize = 16;
+const MAY_NAME: u8 = 1;
 const HAS_ORIGIN: u8 = 2;
 const BEACON: u8 = 2;
 const REPLAY: u8 = 18;
@@ -15,6 +16,11 @@ const REPLAY: u8 = 18;
 pub(crate) fn numbered(frame: &[u8]) -> Option<(NodeId, u64)> {
     let (origin, number, _) = with_origin(frame)?;
     (number > 0).then_some((origin, number))
+}
+
+/// Whether it may name something.
+pub(crate) fn may_name(frame: &[u8]) -> bool {
+    after_header(frame).is_some_and(|rest| rest.get(1).is_some_and(|flags| flags & MAY_NAME != 0))
 }
 
 /// Whether it carries a part of an answer.
@@ -45,12 +51,7 @@ pub(crate) fn lanes(frame: &[u8]) -> Option<u16> {
 
 /// Origin, number and body, if the frame has an origin.
 fn with_origin(frame: &[u8]) -> Option<(NodeId, u64, &[u8])> {
-    let rest = frame.strip_prefix(b"unst")?;
-    let (len, rest) = rest.split_first()?;
-    let rest = rest.get(usize::from(*len) + 4..)?;
-    let (key, rest) = rest.split_at_checked(2)?;
-    let rest = if key == [0, 0] { rest } else { rest.get(MAC_LEN..)? };
-    let (_version, rest) = rest.split_first()?;
+    let (_version, rest) = after_header(frame)?.split_first()?;
     let (flags, rest) = rest.split_first()?;
     if flags & HAS_ORIGIN == 0 {
         return None;
@@ -58,6 +59,15 @@ fn with_origin(frame: &[u8]) -> Option<(NodeId, u64, &[u8])> {
     let (origin, rest) = rest.split_first_chunk::<16>()?;
     let (number, body) = rest.split_first_chunk::<8>()?;
     Some((NodeId::from_bytes(*origin), u64::from_le_bytes(*number), body))
+}
+
+/// What follows envelope, attempt, key id and signature.
+fn after_header(frame: &[u8]) -> Option<&[u8]> {
+    let rest = frame.strip_prefix(b"unst")?;
+    let (len, rest) = rest.split_first()?;
+    let rest = rest.get(usize::from(*len) + 4..)?;
+    let (key, rest) = rest.split_at_checked(2)?;
+    if key == [0, 0] { Some(rest) } else { rest.get(MAC_LEN..) }
 }
 
 /// The first beacon of a node with so many lanes, whatever the seed calls it.

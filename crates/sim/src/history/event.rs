@@ -73,7 +73,8 @@ pub(crate) enum Event<'a> {
     Read { node: usize, cache: CacheName, key: u64, began: Place, how: How, value: Option<Value> },
     /// The broker lost a frame on its way to somebody whose subscription lives on. Whoever asks that one what it
     /// missed will not hear of the frame either.
-    Lost { from: usize, origin: NodeId, number: u64, to_all: bool },
+    /// `names`: it may name something.
+    Lost { from: usize, origin: NodeId, number: u64, to_all: bool, names: bool },
     /// A numbered frame came to a node.
     Arrived { to: usize, origin: NodeId, number: u64 },
     /// A node's subscription ended.

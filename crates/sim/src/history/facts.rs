@@ -30,6 +30,8 @@ pub(crate) struct Lost {
     pub(crate) at: u64,
     /// On its way to everybody.
     pub(crate) to_all: bool,
+    /// It may name something: else it is a beacon.
+    pub(crate) names: bool,
     /// When this node met it, or a later one of its origin.
     pub(crate) shown: Option<u64>,
     /// When this node met exactly this one.
@@ -221,9 +223,9 @@ impl Facts {
                 *last = (began, version).max(*last);
             }
             Event::OtherLanes { node } => self.nodes[node].other_lanes = Some(place),
-            Event::Lost { from, origin, number, to_all } => {
+            Event::Lost { from, origin, number, to_all, names } => {
                 let at = place.at;
-                let lost = Lost { from, origin, number, at, to_all, shown: None, met: None };
+                let lost = Lost { from, origin, number, at, to_all, names, shown: None, met: None };
                 self.nodes.iter_mut().for_each(|node| node.lost.push(lost.clone()));
             }
             Event::Arrived { to, origin, number } => {

@@ -1,4 +1,4 @@
-//! Prompt repair. In orderly plans, where nothing but the loss itself is wrong: that a frame was lost shows at every
+//! Prompt repair. In orderly plans, where nothing but the loss itself is wrong: that a frame of targets was lost shows at every
 //! node within 0.7 s, by a later one of its origin (the first beacon after a publish is due after 0.25 s); and what was
 //! lost on its way to everybody comes back to its origin within 1.5 s, since it is published again.
 //!
@@ -29,7 +29,7 @@ impl Oracle for PromptRepair {
     ) {
         match event {
             Event::Final { node, .. } if terms.orderly => {
-                for lost in facts.nodes[*node].lost() {
+                for lost in facts.nodes[*node].lost().iter().filter(|lost| lost.names) {
                     let shown = lost.shown.is_some_and(|at| at <= lost.at + SHOWS_NS);
                     findings.check(shown, || {
                         let what = format!(

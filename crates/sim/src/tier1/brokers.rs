@@ -102,7 +102,8 @@ impl Observer for Watching {
     fn dropped(&self, _peer: &str, frame: &Bytes, _sequence: u64) {
         if let Some((origin, number)) = frames::numbered(frame) {
             let from = self.universe.origin(origin);
-            self.universe.record(&Event::Lost { from, origin, number, to_all: false });
+            let names = frames::may_name(frame);
+            self.universe.record(&Event::Lost { from, origin, number, to_all: false, names });
         }
     }
 

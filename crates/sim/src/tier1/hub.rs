@@ -224,7 +224,8 @@ impl HubServer {
 
     fn record_lost(&self, frame: &Bytes, from: usize, to_all: bool) {
         if let Some((origin, number)) = frames::numbered(frame) {
-            self.universe.record(&Event::Lost { from, origin, number, to_all });
+            let names = frames::may_name(frame);
+            self.universe.record(&Event::Lost { from, origin, number, to_all, names });
         }
     }
 

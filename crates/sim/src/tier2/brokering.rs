@@ -1,5 +1,7 @@
 //! What the broker does with what reaches it.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use unstale::transport::{SequencerId, TransportErrorKind};
 
@@ -10,8 +12,8 @@ use super::world::World;
 use crate::frames;
 use crate::history::Event;
 
-/// A demoted server hears nothing of its successor before this.
-const FOLLOWS_NS: u64 = 250_000_000;
+/// When a demoted server passes on what its successor accepts, since it was demoted: its link breaks once.
+const FOLLOWS_NS: [Range<u64>; 2] = [250_000_000..400_000_000, 550_000_000..u64::MAX];
 
 impl World<'_> {
     pub(super) fn reach_broker(&mut self, node: usize, life: u64, message: ToBroker) {
@@ -165,7 +167,7 @@ impl World<'_> {
         self.spread(frame, from, self.broker.primary);
         // Once it follows its successor, a demoted primary passes on what that one accepts.
         if let Some(demoted) = self.broker.demoted
-            && self.now > self.demoted_at + FOLLOWS_NS
+            && FOLLOWS_NS.iter().any(|it| it.contains(&(self.now - self.demoted_at)))
         {
             self.spread(frame, from, demoted);
         }
@@ -197,7 +199,8 @@ impl World<'_> {
 
     pub(super) fn lose(&self, frame: &Bytes, from: usize, to_all: bool) {
         if let Some((origin, number)) = frames::numbered(frame) {
-            self.record(&Event::Lost { from, origin, number, to_all });
+            let names = frames::may_name(frame);
+            self.record(&Event::Lost { from, origin, number, to_all, names });
         }
     }
 }

@@ -87,7 +87,7 @@ const SPECIAL: &[(&str, Reach)] = &[
     ("older-mark-listed", Focus("two-marks")),
     ("reach-not-checked", Focus("log-overflows")),
     ("nobody-witnesses", Focus("short-cuts")),
-    ("log-survives-subscription", Focus("two-marks")),
+    ("log-survives-subscription", Focus("nobody-listened")),
     ("replayed-enters-log", Focus("log-out-of-order")),
     ("own-echo-not-logged", Focus("one-witness")),
     ("anonymous-not-replayed", Focus("cut-before-synced")),

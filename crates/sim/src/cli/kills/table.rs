@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Fate, Kill};
+use super::{Fate, Kill, reach};
 use crate::mutants::Mutant;
 
 /// One line for each mutant. *Median* and *worst* count seeds until it was noticed.
 pub(super) fn markdown(rows: &[(Mutant, Fate)]) -> String {
     let mut text = String::from(
-        "| mutant | description | killed by | median | worst | ranges killed |\n\
-         | --- | --- | --- | ---: | ---: | ---: |\n",
+        "| mutant | description | hunted with | killed by | median | worst | ranges killed |\n\
+         | --- | --- | --- | --- | ---: | ---: | ---: |\n",
     );
     for (mutant, fate) in rows {
         let [by, median, worst, ranges] = cells(fate);
         let Mutant { name, description } = mutant;
-        let _written =
-            writeln!(text, "| {name} | {description} | {by} | {median} | {worst} | {ranges} |");
+        let with = reach::of(name).describe();
+        let _written = writeln!(
+            text,
+            "| {name} | {description} | {with} | {by} | {median} | {worst} | {ranges} |"
+        );
     }
     let survivors = rows.iter().filter(|(_, fate)| !is_killed(fate)).count();
     let _written = writeln!(text, "\n{} mutants, {survivors} survived.", rows.len());
@@ -40,7 +43,7 @@ fn is_killed(fate: &Fate) -> bool {
 fn cells(fate: &Fate) -> [String; 4] {
     let nothing = || "–".to_owned();
     match fate {
-        Fate::Models(why) => [format!("model tests: {why}"), nothing(), nothing(), nothing()],
+        Fate::Models(why) => [(*why).to_owned(), nothing(), nothing(), nothing()],
         Fate::Ended(why) => [format!("**{why}**"), nothing(), nothing(), nothing()],
         Fate::Ran(kills) => {
             let killed: Vec<&Kill> = kills.iter().flatten().collect();
@@ -93,7 +96,7 @@ mod tests {
         let kills = vec![kill(3, "G4"), kill(1, "G3"), kill(40, "G4")];
         assert_eq!(
             line(Fate::Ran(kills)),
-            "| no-such | Nothing goes wrong. | G4 ×2, G3 ×1 | 3 | 40 | 3/3 |"
+            "| no-such | Nothing goes wrong. | storms | G4 ×2, G3 ×1 | 3 | 40 | 3/3 |"
         );
     }
 

@@ -9,6 +9,7 @@ pub(super) const ALL: &[Focus] = &[
     Focus { name: "nobody-knows", shape: as_it_is, script: nobody_knows, kind: Kind::Rough },
     Focus { name: "pages-meanwhile", shape: nested, script: pages_meanwhile, kind: Kind::Rough },
     Focus { name: "lost-while-adopting", shape: as_it_is, script: adopting, kind: Kind::Rough },
+    Focus { name: "nobody-listened", shape: as_it_is, script: nobody_listened, kind: Kind::Rough },
     Focus { name: "answer-to-another", shape: as_it_is, script: another, kind: Kind::Rough },
     Focus { name: "cut-before-synced", shape: as_it_is, script: before_synced, kind: Kind::Rough },
     Focus { name: "late-attempt", shape: as_it_is, script: late_attempt, kind: Kind::Rough },
@@ -54,14 +55,28 @@ fn pages_meanwhile(scene: &mut Scene<'_>) {
     }
 }
 
-/// Between the echo of a `Sync` and its answer something is loaded, changed, and the news of it lost.
+/// Nobody knows the mark of somebody who comes late. Between the echo of its `Sync` and the answer something is loaded,
+/// changed, and the news of it lost.
 fn adopting(scene: &mut Scene<'_>) {
-    let (origin, new) = (scene.node(0), scene.node(1));
-    scene.crash(0, new, 40);
-    scene.lose_to(78, &[new], 3);
+    let (origin, late) = (scene.node(0), scene.node(1));
+    let all = scene.others(&[]);
+    scene.cut(0, &all);
+    scene.hold(4, late, 1_240);
+    scene.lose_to(1_288, &[late], 3);
     for (place, row) in (0..).zip(scene.rows(3)) {
-        scene.read(60 + 2 * place, new, row);
-        scene.write(82 + 8 * place, origin, row);
+        scene.read(1_270 + 2 * place, late, row);
+        scene.write(1_292 + 8 * place, origin, row);
+    }
+}
+
+/// Something is said while nobody listens. All but one reconnect at once, and are asked by that one.
+fn nobody_listened(scene: &mut Scene<'_>) {
+    let asker = scene.node(0);
+    let all = scene.others(&[]);
+    scene.cut(0, &all);
+    scene.hold(4, asker, 300);
+    for row in scene.rows(2) {
+        scene.anonymous(10, row);
     }
 }
 
@@ -126,10 +141,11 @@ fn log_overflows(scene: &mut Scene<'_>) {
     let asker = scene.node(0);
     let witnesses = scene.others(&[asker]);
     scene.cut(0, &[asker]);
-    scene.anonymous(8, scene.rows(1)[0]);
+    scene.anonymous(8, 0);
     scene.pause(20, &witnesses, 300);
     for place in 0..26 {
-        scene.anonymous(200 + place, 9 + place % 3);
+        // Not the tag of the other row.
+        scene.anonymous(200 + place, 10 + place % 2);
     }
 }
 

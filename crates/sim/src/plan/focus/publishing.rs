@@ -69,10 +69,10 @@ fn speak_as_twins(scene: &mut Scene<'_>, apart: u64) {
     let listeners = scene.others(&[first, second]);
     scene.crash(0, first, 1);
     scene.fault(4, FaultKind::Clone { node: second, of: first });
-    for place in 0..4 {
-        let (after_ms, key) = (44 + 26 * place, scene.number + place);
-        scene.write(after_ms, first, key);
-        listeners.iter().for_each(|node| scene.read(after_ms + 7, *node, key));
-        scene.write(after_ms + 13, second, key + apart);
-    }
+    // The second has spoken before it hears the first.
+    scene.fault(16, FaultKind::Delay { node: second, latency_ms: 60, for_ms: 700 });
+    let key = scene.number;
+    scene.write(44, first, key);
+    listeners.iter().for_each(|node| scene.read(51, *node, key));
+    scene.write(57, second, key + apart);
 }

@@ -34,17 +34,21 @@ fn mark(scene: &mut Scene<'_>) {
     scene.cut(330, &[asker]);
 }
 
-/// Who stays where the replica is hears the question of somebody whose mark it knows.
+/// Who stays where the replica is heard the mark of somebody, not what came after it, and then the question.
 fn witness(scene: &mut Scene<'_>) {
-    let (asker, witness) = (scene.node(0), scene.node(1));
+    let (asker, witness, writer) = (scene.node(0), scene.node(1), scene.node(2));
     let others = scene.others(&[witness]);
     scene.fault(0, FaultKind::Demotion);
     scene.cut(1, &others);
-    scene.hold(4, asker, 320);
     scene.fault(10, FaultKind::CutPublishing { node: witness });
+    scene.write(300, writer, 11);
+    scene.cut(405, &[asker]);
+    scene.hold(408, asker, 160);
     for row in scene.rows(2) {
-        scene.anonymous(130, row);
+        scene.anonymous(450, row);
     }
+    let at_the_primary = scene.others(&[asker, witness]);
+    scene.pause(455, &at_the_primary, 400);
 }
 
 /// Who stays where the replica is asks it for fences.

@@ -62,8 +62,11 @@ fn unreadable(scene: &mut Scene<'_>) {
 fn other_lanes(scene: &mut Scene<'_>) {
     scene.fault(0, FaultKind::OtherLanes);
     for node in scene.others(&[]) {
-        for place in 0..120 {
-            scene.read(10 + 12 * place, node, place % 12);
+        for place in 0..40 {
+            scene.read(10 + 12 * place, node, place % 4);
+        }
+        for key in 4..12 {
+            scene.read(1_700 + 5 * key, node, key);
         }
     }
 }
