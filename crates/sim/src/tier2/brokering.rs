@@ -13,7 +13,7 @@ use crate::frames;
 use crate::history::Event;
 
 /// When a demoted server passes on what its successor accepts, since it was demoted: its link breaks once.
-const FOLLOWS_NS: [Range<u64>; 2] = [250_000_000..400_000_000, 550_000_000..u64::MAX];
+const FOLLOWS_NS: [Range<u64>; 2] = [250_000_000..1_180_000_000, 1_320_000_000..u64::MAX];
 
 impl World<'_> {
     pub(super) fn reach_broker(&mut self, node: usize, life: u64, message: ToBroker) {

@@ -7,7 +7,12 @@ use crate::plan::faults::FaultKind;
 pub(super) const ALL: &[Focus] = &[
     Focus { name: "short-cuts", shape: as_it_is, script: short_cuts, kind: Kind::Orderly },
     Focus { name: "one-witness", shape: two, script: one_witness, kind: Kind::Orderly },
-    Focus { name: "cut-in-silence", shape: as_it_is, script: in_silence, kind: Kind::Silent },
+    Focus {
+        name: "cut-in-silence",
+        shape: as_it_is,
+        script: in_silence,
+        kind: Kind::OrderlySilent,
+    },
     Focus { name: "own-frame-lost", shape: bounded, script: own_frame_lost, kind: Kind::Orderly },
 ];
 

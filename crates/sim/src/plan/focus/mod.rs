@@ -35,8 +35,10 @@ enum Kind {
     Rough,
     /// Nobody has to drop anything: [`Plan::orderly`].
     Orderly,
-    /// The same, and nobody has published anything before.
-    Silent,
+    /// Anything may be dropped, and nobody has published anything before but that it is there.
+    RoughSilent,
+    /// Nobody has to drop anything, and nobody has published anything.
+    OrderlySilent,
 }
 
 /// All of them.
@@ -70,7 +72,8 @@ pub(super) fn plan(focus: &Focus, request: &Request, seed: u64) -> Plan {
     let (mut workload, mut faults) = (Vec::new(), Vec::new());
     for (number, begin_ms) in (0..).zip(SCENES_MS) {
         let begin_ms = begin_ms + rng.u64(..120);
-        prepare(&mut workload, &topology, begin_ms, focus.kind != Kind::Silent);
+        let publishes = matches!(focus.kind, Kind::Rough | Kind::Orderly);
+        prepare(&mut workload, &topology, begin_ms, publishes);
         let mut scene = Scene::new(&mut rng, &topology, number, begin_ms);
         (focus.script)(&mut scene);
         let (scene_faults, scene_ops) = scene.end();
@@ -90,7 +93,7 @@ pub(super) fn plan(focus: &Focus, request: &Request, seed: u64) -> Plan {
         workload,
         rates: None,
         faults,
-        orderly: focus.kind != Kind::Rough,
+        orderly: matches!(focus.kind, Kind::Orderly | Kind::OrderlySilent),
     }
 }
 

@@ -54,24 +54,26 @@ fn queue(scene: &mut Scene<'_>, by: Means) {
     }
 }
 
-/// Two processes of one identity say the same under the same numbers.
+/// Two processes of one identity say the same under the same number, the second before it hears the first.
 fn equal_twins(scene: &mut Scene<'_>) {
+    let second = scene.node(1);
+    scene.fault(16, FaultKind::Delay { node: second, latency_ms: 60, for_ms: 700 });
     speak_as_twins(scene, 0);
 }
 
-/// Two processes of one identity say different things under the same numbers.
+/// Two processes of one identity say different things under the same number, and the second does not hear the first.
 fn twins(scene: &mut Scene<'_>) {
+    let second = scene.node(1);
+    scene.lose_to(42, &[second], 1);
     speak_as_twins(scene, 6);
 }
 
 fn speak_as_twins(scene: &mut Scene<'_>, apart: u64) {
     let (first, second) = (scene.node(0), scene.node(1));
     let listeners = scene.others(&[first, second]);
+    let key = scene.number;
     scene.crash(0, first, 1);
     scene.fault(4, FaultKind::Clone { node: second, of: first });
-    // The second has spoken before it hears the first.
-    scene.fault(16, FaultKind::Delay { node: second, latency_ms: 60, for_ms: 700 });
-    let key = scene.number;
     scene.write(44, first, key);
     listeners.iter().for_each(|node| scene.read(51, *node, key));
     scene.write(57, second, key + apart);

@@ -6,7 +6,12 @@ use crate::plan::{Mode, Topology};
 
 pub(super) const ALL: &[Focus] = &[
     Focus { name: "mark-of-a-replica", shape: patient, script: mark, kind: Kind::Rough },
-    Focus { name: "witness-on-a-replica", shape: patient, script: witness, kind: Kind::Rough },
+    Focus {
+        name: "witness-on-a-replica",
+        shape: patient,
+        script: witness,
+        kind: Kind::RoughSilent,
+    },
     Focus { name: "on-a-replica", shape: native, script: on_a_replica, kind: Kind::Rough },
     Focus { name: "demoted-and-back", shape: native, script: and_back, kind: Kind::Rough },
 ];
@@ -41,14 +46,14 @@ fn witness(scene: &mut Scene<'_>) {
     scene.fault(0, FaultKind::Demotion);
     scene.cut(1, &others);
     scene.fault(10, FaultKind::CutPublishing { node: witness });
-    scene.write(300, writer, 11);
-    scene.cut(405, &[asker]);
-    scene.hold(408, asker, 160);
+    scene.write(1_150, writer, 11);
+    scene.cut(1_160, &[asker]);
+    scene.hold(1_163, asker, 170);
     for row in scene.rows(2) {
-        scene.anonymous(450, row);
+        scene.anonymous(1_205, row);
     }
     let at_the_primary = scene.others(&[asker, witness]);
-    scene.pause(455, &at_the_primary, 400);
+    scene.pause(1_210, &at_the_primary, 400);
 }
 
 /// Who stays where the replica is asks it for fences.
