@@ -7,7 +7,7 @@ use super::args::Args;
 use super::batch::Batch;
 use super::simulate::{conclude, drive};
 use super::{Error, Exit};
-use crate::plan::{Profile, Request};
+use crate::plan::{self, Profile, Request};
 use crate::tiers::{Tier, TransportKind};
 
 pub(super) fn run(args: &Args) -> Result<Exit, Error> {
@@ -28,7 +28,11 @@ fn batches() -> Vec<Batch> {
         ..Batch::new(Profile::Calm, 0..1)
     };
     let real = |tier, transport, batch| Batch { tier, transport, ..batch };
-    vec![
+    let focused = plan::focuses().map(|focus| Batch {
+        request: Request { profile: Profile::Storm, focus: Some(focus.name), ..Request::default() },
+        ..storm(0..10)
+    });
+    let mut batches = vec![
         // Early: it takes one of the threads for long.
         calm(3_000),
         real(Tier::Three, TransportKind::Redis, calm(48)),
@@ -38,7 +42,9 @@ fn batches() -> Vec<Batch> {
         real(Tier::Three, TransportKind::Redis, storm(400..440)),
         storm(0..12_000),
         swarm(0..500),
-    ]
+    ];
+    batches.extend(focused);
+    batches
 }
 
 #[cfg(test)]
@@ -67,6 +73,14 @@ mod tests {
         let (exit, said) = night(&[("demotion", "syncs_alone"), ("burst", "duplicates")]);
         assert_eq!(exit as u8, 3);
         assert_eq!(said, "Never reached: demotion × syncs_alone, burst × duplicates\n");
+    }
+
+    /// Its focus has nothing but it. Yet it has to be met.
+    #[test]
+    fn a_fault_that_is_drawn_alone_needs_one_cell() {
+        let row = STATES.map(|state| ("other-lanes", state));
+        assert_eq!(night(&row[1..]).0 as u8, 0);
+        assert_eq!(night(&row).0 as u8, 3);
     }
 
     #[test]

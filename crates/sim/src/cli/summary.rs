@@ -36,10 +36,10 @@ pub(super) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     )
 }
 
-/// Each cell of the coverage table that was not reached, by its name, on one line.
+/// Each cell of the coverage table that had to be reached and was not, by its name, on one line.
 pub(super) fn write_empty_cells(out: &mut dyn Write, coverage: &Coverage) -> io::Result<()> {
     let names: Vec<_> =
-        coverage.empty().map(|(fault, state)| format!("{fault} × {state}")).collect();
+        coverage.missing().map(|(fault, state)| format!("{fault} × {state}")).collect();
     if names.is_empty() {
         return writeln!(out, "Coverage: every state was reached under every kind of fault");
     }

@@ -136,7 +136,7 @@ impl Assembly {
 
     /// Cells that had to be reached and were not.
     fn missing_cells(&self) -> usize {
-        if self.must_cover { self.coverage.table().empty().count() } else { 0 }
+        if self.must_cover { self.coverage.table().missing().count() } else { 0 }
     }
 
     /// How it ended.
