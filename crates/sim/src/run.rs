@@ -137,8 +137,8 @@ pub(crate) const STATES: [&str; 14] = [
     "clears",
 ];
 
-/// Kinds of fault that no storm draws: each has a focus of its own, in which next to nothing else goes wrong. So one cell
-/// of their row is enough.
+/// Kinds of fault that no storm draws: each has a focus of its own, in which nothing else goes wrong, and an oracle of its
+/// own. They meet none of these states.
 pub(crate) const ALONE: [&str; 1] = ["other-lanes"];
 
 /// What a fault does shows up to this long after it.

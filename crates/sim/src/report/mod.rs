@@ -214,15 +214,9 @@ impl Coverage {
             .map(|(_, _, fault, state)| (fault, state))
     }
 
-    /// Those that every night has to reach: of faults that are only drawn by themselves (`other-lanes`) a single cell is
-    /// enough.
+    /// Those that every night has to reach: not of faults that are only drawn by themselves (`other-lanes`).
     pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.empty().filter(|(fault, _)| {
-            let row = self.faults.iter().position(|it| it == fault);
-            let met = (0..self.states.len())
-                .any(|state| row.is_some_and(|row| self.count(row, state) > 0));
-            !(met && crate::run::ALONE.contains(fault))
-        })
+        self.empty().filter(|(fault, _)| !crate::run::ALONE.contains(fault))
     }
 
     /// How many cells there are.
