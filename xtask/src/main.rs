@@ -25,7 +25,7 @@ commands:
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
-                       timeline, comparison, speed (a minute or a few each), mutants (more than an hour)
+                       timeline, comparison (a minute), speed (half an hour), mutants (more than an hour)
   mutants              changes the sources in one place at a time, and writes docs/mutants.md: what tests do not
                        notice. [--shard k/n]: only a part. [--again]: also what has survived before
 ";

@@ -11,8 +11,11 @@ use serde_json::Value;
 use crate::shell::{cargo, output, run, shown, workspace};
 use crate::{Done, sim};
 
-/// What can be written anew, by itself; in the order of the time that it takes.
-const PARTS: [(&str, fn() -> Done); 4] =
+/// What can be written anew by itself, under its name.
+type Part = (&'static str, fn() -> Done);
+
+/// In the order of the time that they take.
+const PARTS: [Part; 4] =
     [("timeline", timeline), ("comparison", comparison), ("speed", speed), ("mutants", mutants)];
 
 const SIMULATION: &str = "docs/simulation.md";

@@ -137,6 +137,10 @@ pub(crate) const STATES: [&str; 14] = [
     "clears",
 ];
 
+/// Kinds of fault that no storm draws: each has a focus of its own, in which nothing else goes wrong, and an oracle of its
+/// own. They meet none of these states.
+pub(crate) const ALONE: [&str; 1] = ["other-lanes"];
+
 /// What a fault does shows up to this long after it.
 const AFTER_MS: u64 = 2_000;
 

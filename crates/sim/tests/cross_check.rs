@@ -62,11 +62,11 @@ fn workload() -> Vec<Op> {
     for at_ms in (500..DURATION_MS - 500).step_by(10) {
         let turn = (at_ms / 10) as usize;
         // A thousandth of a second apart, so that the order is the same in both.
-        for (read, node) in (0..NODES).filter(|node| (node + turn) % 2 == 0).enumerate() {
+        for (read, node) in (0..NODES).filter(|node| (node + turn).is_multiple_of(2)).enumerate() {
             let key = (turn as u64 / 2) % KEYS;
             ops.push(Op { at_ms: at_ms + read as u64, node, what: Action::Read { key } });
         }
-        if at_ms % 100 == 0 && at_ms < HEAL_MS {
+        if at_ms.is_multiple_of(100) && at_ms < HEAL_MS {
             let what = Action::Write { key: (turn as u64 * 7 / 10) % KEYS, by: Means::Key };
             ops.push(Op { at_ms: at_ms + 9, node: turn / 10 % NODES, what });
         }

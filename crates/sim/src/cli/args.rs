@@ -48,6 +48,8 @@ pub(super) enum What {
     ListMutants,
     /// Some of everything.
     Representative,
+    /// Much of everything, and no cell of the coverage table may be empty.
+    Nightly,
     Batch(Batch),
     /// Until the mutant is noticed.
     Mutant(Batch),
@@ -73,6 +75,7 @@ struct Given {
     mutant: Option<String>,
     out: Option<PathBuf>,
     help: bool,
+    nightly: bool,
     list_mutants: bool,
     ranges: bool,
     compare: bool,
@@ -111,6 +114,7 @@ fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Given, Usage> {
         let name = name.to_owned();
         match name.as_str() {
             "help" => given.help = true,
+            "nightly" => given.nightly = true,
             "mutants" => given.list_mutants = true,
             "ranges" => given.ranges = true,
             "compare" => given.compare = true,
@@ -162,6 +166,9 @@ fn what(given: &Given) -> Result<What, Usage> {
     if given.list_mutants {
         return Ok(What::ListMutants);
     }
+    if given.nightly {
+        return nightly(given);
+    }
     if given.ranges && given.mutant.is_none() {
         return usage("--ranges: of which mutant? Add --mutant NAME");
     }
@@ -187,6 +194,16 @@ fn what(given: &Given) -> Result<What, Usage> {
             Ok(What::Batch(batch(given, profile, if few { 0..1 } else { 0..20 })?))
         }
     }
+}
+
+fn nightly(given: &Given) -> Result<What, Usage> {
+    let others = given.compare || given.ranges || given.mutant.is_some() || given.plan.is_some();
+    if others || !given.handed_on.is_empty() {
+        return usage(
+            "--nightly says itself what is run; leave out all options but --out, --json, --shrink, --traces",
+        );
+    }
+    Ok(What::Nightly)
 }
 
 /// The partition results: the second tier knows all modes.

@@ -21,6 +21,8 @@ What to run
   --freshness MODE       a bound in milliseconds, `eventual`, or `naive`: what usual
                          libraries do, for comparison (default: drawn)
   --plan FILE            this plan, as a run has written it
+  --nightly              much of everything, in about a quarter of an hour; and every
+                         state of the protocol must be reached under every fault
   --compare              the rolling profile with a bound, without one, and naively
   --shrink               makes the plan of a failure smaller
 
@@ -36,5 +38,6 @@ What to write
   --help                 this
 
 Ends with 0 if every guarantee held, 1 if one was broken (or, with mutants: one was noticed;
-`all`: one was not), 2 if the options make no sense, 3 if only liveness failed.
+`all`: one was not), 2 if the options make no sense, 3 if only liveness failed (or, with
+--nightly: a cell of the coverage table stayed empty; each is named).
 ";

@@ -6,6 +6,7 @@ mod compare;
 mod files;
 mod help;
 mod kills;
+mod nightly;
 mod progress;
 mod representative;
 mod simulate;
@@ -58,7 +59,7 @@ impl From<crate::report::Outcome> for Exit {
 }
 
 /// Does what the arguments ask for. Says on standard output what came of it, and ends with 0 if every guarantee held,
-/// 1 if one was broken, 2 if the arguments make no sense, 3 if only liveness failed.
+/// 1 if one was broken, 2 if the arguments make no sense, 3 if only liveness failed or, at night, coverage has a hole.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match args::parse(arguments).map_err(Error::from).and_then(|args| carry_out(&args)) {
         Ok(exit) => exit,
@@ -83,6 +84,7 @@ fn carry_out(args: &Args) -> Result<Exit, Error> {
         What::Mutant(batch) => kills::hunt(args, batch),
         What::Compare(batch) => compare::run(args, batch),
         What::Batch(batch) => simulate::run(args, std::slice::from_ref(batch)),
+        What::Nightly => nightly::run(args),
         What::Representative => simulate::run(args, &representative::batches()),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::args::Args;
+use super::args::{Args, What};
 use super::batch::Batch;
 use super::files::{Files, to_json};
 use super::progress::Progress;
@@ -108,6 +108,7 @@ pub(super) fn conclude(
     report.reproduce = match (assembly.failure(), batches) {
         (Some(failure), _) => batches[failure.batch].command(failure.seed, mutant),
         (None, [batch]) => batch.whole_command(mutant),
+        (None, _) if args.what == What::Nightly => "cargo xtask sim --nightly".to_owned(),
         (None, _) => "cargo xtask sim".to_owned(),
     };
     if let Some(shown) = assembly.shown() {
@@ -138,6 +139,9 @@ fn say(
     }
     let mut out = std::io::stdout().lock();
     summary::write(&mut out, report)?;
+    if args.what == What::Nightly {
+        summary::write_empty_cells(&mut out, &report.coverage)?;
+    }
     for (index, error) in skipped {
         writeln!(out, "Left out: {}: {error}", batches[*index].describe())?;
     }

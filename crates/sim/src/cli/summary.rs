@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::report::Report;
 use crate::report::assemble::Failure;
+use crate::report::{Coverage, Report};
 
 pub(super) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(out, "{}: {}", report.title, report.verdict.headline)?;
@@ -34,6 +34,16 @@ pub(super) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         "speed                    {:.1} s simulated in {:.1} s: {:.0} node-seconds a second",
         speed.simulated_s, speed.wall_s, speed.node_seconds_per_s
     )
+}
+
+/// Each cell of the coverage table that had to be reached and was not, by its name, on one line.
+pub(super) fn write_empty_cells(out: &mut dyn Write, coverage: &Coverage) -> io::Result<()> {
+    let names: Vec<_> =
+        coverage.missing().map(|(fault, state)| format!("{fault} × {state}")).collect();
+    if names.is_empty() {
+        return writeln!(out, "Coverage: every state was reached under every kind of fault");
+    }
+    writeln!(out, "Never reached: {}", names.join(", "))
 }
 
 /// Which guarantee, when, between whom, and how to see it again.

@@ -49,6 +49,8 @@ pub(crate) struct Assembly {
     stale_reads: StaleReads,
     totals: Totals,
     coverage: Coverage,
+    /// Whether an empty cell is a failure.
+    must_cover: bool,
     digests: Vec<u64>,
 }
 
@@ -63,6 +65,12 @@ struct Totals {
 }
 
 impl Assembly {
+    /// As if runs had reached this, and nothing else had come of them.
+    #[cfg(test)]
+    pub(crate) fn covering(coverage: Coverage) -> Self {
+        Self { runs: 1, coverage, ..Self::default() }
+    }
+
     /// Takes in a run.
     pub(crate) fn absorb(&mut self, batch: usize, plan: Plan, attempt: Attempt) {
         self.runs += 1;
@@ -121,9 +129,20 @@ impl Assembly {
         self.shown.as_ref().and_then(|shown| shown.failure.as_ref())
     }
 
+    /// From now on every cell of the coverage table has to be reached: what was not met was not tested.
+    pub(crate) fn demand_coverage(&mut self) {
+        self.must_cover = true;
+    }
+
+    /// Cells that had to be reached and were not.
+    fn missing_cells(&self) -> usize {
+        if self.must_cover { self.coverage.table().missing().count() } else { 0 }
+    }
+
     /// How it ended.
     pub(crate) fn outcome(&self) -> Outcome {
         match self.failure() {
+            None if self.missing_cells() > 0 => Outcome::Liveness,
             None => Outcome::Held,
             Some(failure) if failure.violation.is_liveness() => Outcome::Liveness,
             Some(_) => Outcome::Broken,
@@ -190,9 +209,13 @@ impl Assembly {
 
     fn headline(&self) -> String {
         let runs = if self.runs == 1 { "1 run".to_owned() } else { format!("{} runs", self.runs) };
-        match self.failure() {
-            None => format!("all guarantees held in {runs}"),
-            Some(failure) => {
+        match (self.failure(), self.missing_cells()) {
+            (None, 0) => format!("all guarantees held in {runs}"),
+            (None, missing) => format!(
+                "all guarantees held in {runs}, but of the {} cells of the coverage table {missing} stayed empty",
+                self.coverage.table().cells()
+            ),
+            (Some(failure), _) => {
                 format!("{} of {runs} failed; the first: {}", self.failed, failure.sentence())
             }
         }

@@ -202,6 +202,34 @@ pub struct Coverage {
     pub counts: Vec<Vec<u64>>,
 }
 
+impl Coverage {
+    /// The cells that were never reached: fault and state.
+    pub fn empty(&self) -> impl Iterator<Item = (&str, &str)> {
+        let cells = self.faults.iter().enumerate().flat_map(move |(row, fault)| {
+            let states = self.states.iter().enumerate();
+            states.map(move |(column, state)| (row, column, fault.as_str(), state.as_str()))
+        });
+        cells
+            .filter(|(row, column, ..)| self.count(*row, *column) == 0)
+            .map(|(_, _, fault, state)| (fault, state))
+    }
+
+    /// Those that every night has to reach: not of faults that are only drawn by themselves (`other-lanes`).
+    pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.empty().filter(|(fault, _)| !crate::run::ALONE.contains(fault))
+    }
+
+    /// How many cells there are.
+    pub fn cells(&self) -> usize {
+        self.faults.len() * self.states.len()
+    }
+
+    /// How often this cell was reached; a row or column that is not there was not.
+    fn count(&self, row: usize, column: usize) -> u64 {
+        self.counts.get(row).and_then(|counts| counts.get(column)).copied().unwrap_or(0)
+    }
+}
+
 /// How fast the simulation was.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Speed {

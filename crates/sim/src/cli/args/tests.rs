@@ -16,6 +16,7 @@ fn batch(arguments: &[&str]) -> Batch {
 #[test]
 fn nothing_is_something_of_everything() {
     assert_eq!(parse(&[]).unwrap().what, What::Representative);
+    assert_eq!(parse(&["--nightly", "--json"]).unwrap().what, What::Nightly);
     let args = parse(&["--out", "there", "--json", "--shrink"]).unwrap();
     assert_eq!(args.what, What::Representative);
     assert!(args.json && args.shrink && *args.out == *"there");
@@ -109,6 +110,8 @@ fn what_makes_no_sense_is_said_with_a_remedy() {
         (&["--compare", "--tier", "1"], "--compare", "leave out --tier"),
         (&["--compare", "--freshness", "9"], "--compare", "leave out --freshness"),
         (&["--ranges"], "--ranges", "--mutant NAME"),
+        (&["--nightly", "--seeds", "9"], "--nightly", "leave out"),
+        (&["--nightly", "--mutant", "no-fill-guard"], "--nightly", "leave out"),
         (&["--plan", "no/such/file"], "--plan no/such/file", "plan.json"),
         (&["--mutant", "all", "--plan", "x"], "--mutant all", "leave out --plan"),
         (&["--seed"], "--seed", "missing"),

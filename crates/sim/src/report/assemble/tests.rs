@@ -42,7 +42,7 @@ fn runs_add_up() {
     }
     let report = assembly.report(2.0);
     assert_eq!(report.guarantees.iter().map(|row| row.checked).sum::<u64>(), checked);
-    assert_eq!(report.guarantees.len(), 10);
+    assert_eq!(report.guarantees.len(), crate::oracle::all().len());
     assert_eq!(report.stale_reads.reads, reads);
     assert!(report.stale_reads.nines >= report.stale_reads.nines_at_least);
     let figure = |name: &str| report.figures.iter().find(|(it, _)| it == name).unwrap().1.clone();
@@ -105,4 +105,45 @@ fn a_panic_is_counted_and_shown() {
     let report = assembly.report(0.0);
     assert_eq!(report.verdict.outcome, Outcome::Broken);
     assert_eq!(report.verdict.headline, "1 of 1 run failed; the first: the run of seed 9 panicked");
+}
+
+/// What the coverage table would be if every state had been reached under every kind of fault, but for one cell.
+fn covered_but_for(fault: &str, state: &str) -> Coverage {
+    let mut coverage = Coverage::default();
+    for name in crate::plan::FaultKind::NAMES {
+        let row = coverage.counts.entry(name).or_default();
+        row.extend(crate::run::STATES.map(|it| (it, u64::from((*name, it) != (fault, state)))));
+    }
+    coverage
+}
+
+#[test]
+fn an_empty_cell_is_a_failure_where_coverage_is_demanded() {
+    let mut assembly = Assembly::covering(covered_but_for("demotion", "syncs_alone"));
+    assert_eq!(assembly.report(1.0).verdict.outcome, Outcome::Held);
+    assembly.demand_coverage();
+    let report = assembly.report(1.0);
+    assert_eq!(report.verdict.outcome, Outcome::Liveness);
+    assert_eq!(
+        report.verdict.headline,
+        format!(
+            "all guarantees held in 1 run, but of the {} cells of the coverage table 1 stayed empty",
+            report.coverage.cells()
+        )
+    );
+    assert_eq!(report.coverage.empty().collect::<Vec<_>>(), [("demotion", "syncs_alone")]);
+    assembly.coverage = covered_but_for("", "");
+    let report = assembly.report(1.0);
+    assert_eq!(report.verdict.outcome, Outcome::Held);
+    assert_eq!(report.coverage.empty().count(), 0);
+}
+
+#[test]
+fn a_broken_guarantee_outweighs_an_empty_cell() {
+    let mut assembly = Assembly::default();
+    assembly.demand_coverage();
+    let plan = storm(1);
+    let attempt = violated("G4", run(&plan));
+    assembly.absorb(0, plan, attempt);
+    assert_eq!(assembly.report(1.0).verdict.outcome, Outcome::Broken);
 }

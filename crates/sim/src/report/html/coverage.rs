@@ -23,7 +23,7 @@ pub(super) fn section(coverage: &Coverage) -> String {
     for (row, fault) in coverage.faults.iter().enumerate() {
         out.push_str(&format!(r#"<tr><th scope="row">{}</th>"#, words(fault)));
         for column in 0..coverage.states.len() {
-            out.push_str(&match at(coverage, row, column) {
+            out.push_str(&match coverage.count(row, column) {
                 0 => r#"<td class="none">never</td>"#.into(),
                 count => {
                     let exact = number::count(count);
@@ -41,18 +41,9 @@ pub(super) fn section(coverage: &Coverage) -> String {
     out
 }
 
-/// A cell; one that is missing was not reached.
-fn at(coverage: &Coverage, row: usize, column: usize) -> u64 {
-    coverage.counts.get(row).and_then(|counts| counts.get(column)).copied().unwrap_or(0)
-}
-
 fn verdict(coverage: &Coverage) -> String {
-    let (rows, columns) = (coverage.faults.len(), coverage.states.len());
-    let empty: Vec<(usize, usize)> = (0..rows)
-        .flat_map(|row| (0..columns).map(move |column| (row, column)))
-        .filter(|(row, column)| at(coverage, *row, *column) == 0)
-        .collect();
-    let cells = number::count((rows * columns) as u64);
+    let empty: Vec<(&str, &str)> = coverage.empty().collect();
+    let cells = number::count(coverage.cells() as u64);
     if empty.is_empty() {
         return format!(
             r#"<p class="covered"><strong>All {cells} cells</strong> were reached.</p>"#
@@ -61,13 +52,7 @@ fn verdict(coverage: &Coverage) -> String {
     let mut named: Vec<String> = empty
         .iter()
         .take(NAMED_MAX)
-        .map(|(row, column)| {
-            format!(
-                "<li><b>{}</b> × <b>{}</b></li>",
-                words(&coverage.faults[*row]),
-                words(&coverage.states[*column])
-            )
-        })
+        .map(|(fault, state)| format!("<li><b>{}</b> × <b>{}</b></li>", words(fault), words(state)))
         .collect();
     if empty.len() > NAMED_MAX {
         named
