@@ -35,15 +35,18 @@ pub(crate) enum Ordered {
     BreakAfter,
 }
 
+/// Whether an order concerns this message.
+pub(crate) type Like = fn(&[u8]) -> bool;
+
 /// Orders that concern the connections of one peer.
 #[derive(Default)]
 pub(crate) struct PeerFaults {
     /// So many messages are not delivered.
     pub(crate) lose: usize,
     /// So many messages like this are not delivered.
-    pub(crate) lose_like: Option<(fn(&[u8]) -> bool, usize)>,
+    pub(crate) lose_like: Option<(Like, usize)>,
     /// No message like this is delivered.
-    pub(crate) lose_all_like: Option<fn(&[u8]) -> bool>,
+    pub(crate) lose_all_like: Option<Like>,
     /// So many publishes are refused with this text.
     pub(crate) refuse: usize,
     pub(crate) refusal: String,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::brokers::{Brokers, CHANNEL, RedisPair, host_of, node_of};
+use super::brokers::{Brokers, CHANNEL, RedisPair, node_of};
 use super::links::Block;
 use super::universe::Command;
 use super::world::World;
@@ -59,7 +59,7 @@ impl World<'_> {
                 if node != of && self.universe.process(node).is_some() {
                     self.universe.copy_next(node, of);
                     self.crash(node);
-                    self.sim.bounce(host_of(node));
+                    self.sim.bounce(self.host(node));
                 }
             }
             FaultKind::Pause { node, .. } | FaultKind::Suspend { node, .. } => {
@@ -121,7 +121,7 @@ impl World<'_> {
             FaultKind::Cut { nodes } => {
                 for node in nodes {
                     pair.servers.iter().for_each(|it| {
-                        it.kill_peer(&host_of(*node % count));
+                        it.kill_peer(&self.host(*node % count));
                     });
                 }
             }
@@ -144,20 +144,20 @@ impl World<'_> {
             }
             // Which of a peer's connections publishes the server does not say.
             FaultKind::CutPublishing { node } => pair.servers.iter().for_each(|it| {
-                it.kill_peer(&host_of(*node % count));
+                it.kill_peer(&self.host(*node % count));
             }),
             FaultKind::Reject { node, frames } => {
                 let text = "ERR Protocol error: invalid bulk length";
                 let frames = usize::try_from(*frames).unwrap_or(0);
-                pair.primary().refuse_next_publishes(&host_of(*node % count), frames, text);
+                pair.primary().refuse_next_publishes(&self.host(*node % count), frames, text);
             }
             FaultKind::LoseAnswers { node, .. } => pair.servers.iter().for_each(|it| {
-                it.lose_all_like(&host_of(*node % count), Some(frames::is_replay));
+                it.lose_all_like(&self.host(*node % count), Some(frames::is_replay));
             }),
             FaultKind::LoseTo { node, frames: lost } => {
                 let like = |frame: &[u8]| frames::numbered(frame).is_some();
                 pair.primary().lose_next_like(
-                    &host_of(*node % count),
+                    &self.host(*node % count),
                     usize::try_from(*lost).unwrap_or(0),
                     like,
                 );
@@ -167,7 +167,7 @@ impl World<'_> {
             }
             FaultKind::Ambiguous { node, frames, accepted_after_ms } => {
                 let (host, frames) =
-                    (host_of(*node % count), usize::try_from(*frames).unwrap_or(0));
+                    (self.host(*node % count), usize::try_from(*frames).unwrap_or(0));
                 match accepted_after_ms {
                     Some(0) => pair.primary().break_after_publish(&host, frames),
                     Some(ms) => {
@@ -269,8 +269,8 @@ impl World<'_> {
             }
             FaultKind::Jitter { most_ms, .. } => self.links.jitter(&self.sim, *most_ms, false),
             FaultKind::Crash { node, .. } => {
-                if !self.sim.is_host_running(host_of(*node % count)) {
-                    self.sim.bounce(host_of(*node % count));
+                if !self.sim.is_host_running(self.host(*node % count)) {
+                    self.sim.bounce(self.host(*node % count));
                 }
             }
             FaultKind::Pause { node, .. } => self.universe.slots[*node % count].gate.open(),
@@ -301,7 +301,7 @@ impl World<'_> {
                     FaultKind::LoseAnswers { node, .. } => {
                         pair.servers
                             .iter()
-                            .for_each(|it| it.lose_all_like(&host_of(*node % count), None));
+                            .for_each(|it| it.lose_all_like(&self.host(*node % count), None));
                     }
                     _ => {}
                 },
