@@ -1,6 +1,8 @@
 //! Non-vacuity. A cache that always drops everything would hold every guarantee above. So, after the faults: of the
-//! rows that were just read at least nine in ten are hits; and each node has dropped everything no more often than
+//! rows that were just read at least nine in ten are hits, at nodes that did not have to drop everything in between; and each node has dropped everything no more often than
 //! the faults of the run allow, in orderly plans never. And what a node applies somebody has named just so.
+
+use std::collections::BTreeSet;
 
 use super::{Findings, Oracle, Terms, violation};
 use crate::history::{Event, Facts, Place};
@@ -9,6 +11,9 @@ use crate::history::{Event, Facts, Place};
 pub(super) struct Vacuity {
     hits: u64,
     reads: u64,
+    settled: bool,
+    /// Nodes that have dropped everything since.
+    dropped: BTreeSet<usize>,
 }
 
 impl Oracle for Vacuity {
@@ -25,7 +30,11 @@ impl Oracle for Vacuity {
         findings: &mut Findings,
     ) {
         match event {
-            Event::Reread { hit, .. } => {
+            Event::Settled => self.settled = true,
+            Event::Dropped { node } if self.settled => {
+                self.dropped.insert(*node);
+            }
+            Event::Reread { node, hit } if !self.dropped.contains(node) => {
                 self.reads += 1;
                 self.hits += u64::from(*hit);
             }
