@@ -1,6 +1,7 @@
 //! Non-vacuity. A cache that always drops everything would hold every guarantee above. So, after the faults: of the
-//! rows that were just read at least nine in ten are hits, at nodes that did not have to drop everything in between; and each node has dropped everything no more often than
-//! the faults of the run allow, in orderly plans never. And what a node applies somebody has named just so.
+//! rows that were just read at least nine in ten are hits, at nodes that did not have to drop everything in between;
+//! and each node has dropped everything no more often than the faults of the run allow, in orderly plans never. And
+//! what a node applies somebody has named just so.
 
 use std::collections::BTreeSet;
 
