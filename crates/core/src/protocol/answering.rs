@@ -1,5 +1,6 @@
 //! The witness's side of the mark rule: who asked, and when to answer.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::log::Log;
@@ -45,7 +46,10 @@ impl Answering {
         due: Timestamp,
         now: Timestamp,
     ) {
-        self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
+        // They stand in the order in which they were met.
+        if self.pending.first().is_some_and(|oldest| now.since(oldest.met) >= Self::STALE) {
+            self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
+        }
         if let Some(same) = self.pending.iter_mut().find(|pending| pending.nonce == nonce) {
             // Asked again, or by a twin: what serves the earlier mark serves both.
             same.after_mark = same.after_mark.zip(after_mark).map(|(old, new)| old.min(new));
@@ -69,6 +73,7 @@ impl Answering {
 
     /// A complete answer lists these nonces: they need none of ours.
     pub(crate) fn answered(&mut self, nonces: &[u64]) {
+        let nonces: BTreeSet<_> = nonces.iter().collect();
         self.pending.retain(|pending| !nonces.contains(&pending.nonce));
         self.look_for_first();
     }

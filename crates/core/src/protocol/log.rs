@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::publisher::Attempt;
-use super::wire::{Mark, Numbered, Received, Replayed, digest};
+use super::wire::{Mark, Numbered, Received, Replayed};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 
@@ -21,7 +22,7 @@ pub(crate) struct Log {
     /// The sequence of the first entry; sequences count up and are never reused.
     first: u64,
     /// Where each number was first met.
-    index: HashMap<Numbered, u64>,
+    index: HashMap<Numbered, u64, RandomState>,
     /// The last numbered frame.
     mark: Option<Mark>,
     bytes: usize,
@@ -55,7 +56,7 @@ impl Log {
         Self {
             entries: VecDeque::new(),
             first: 0,
-            index: HashMap::new(),
+            index: HashMap::default(),
             mark: None,
             bytes: 0,
             max_frames,
@@ -78,7 +79,7 @@ impl Log {
         };
         let same = match &entry.frame {
             Some(frame) => frame[entry.compared_from..] == received.compared,
-            None => entry.digest == digest(&received.compared),
+            None => entry.digest == received.digest,
         };
         let same = same && Attempt(entry.attempt).same_process(Attempt(received.header.attempt));
         if same || mutation::active(Mutation::OtherBytesSkipped) {
@@ -97,7 +98,7 @@ impl Log {
         }
         let frame = received.header.may_carry_targets.then(|| received.frame.clone());
         let seq = self.first + self.entries.len() as u64;
-        let (attempt, digest) = (received.header.attempt, digest(&received.compared));
+        let (attempt, digest) = (received.header.attempt, received.digest);
         if let Some((origin, number)) = received.header.origin {
             self.index.entry((origin, number)).or_insert(seq);
             self.mark = Some(Mark { origin, number, attempt, digest });

@@ -34,6 +34,8 @@ pub(crate) struct Received {
     pub(crate) frame: Bytes,
     /// The part of it that is the same in every attempt.
     pub(crate) compared: Bytes,
+    /// [`digest`] of that part.
+    pub(crate) digest: u64,
     pub(crate) body: Result<Body, Unreadable>,
 }
 
@@ -92,7 +94,9 @@ impl Codec {
                 (Header { may_carry_targets, ..header }, body)
             }
         };
-        Ok(Received { header, frame: frame.clone(), compared: envelope.compared, body })
+        let compared = envelope.compared;
+        let digest = digest(&compared);
+        Ok(Received { header, frame: frame.clone(), compared, digest, body })
     }
 }
 
