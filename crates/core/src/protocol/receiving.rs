@@ -1,12 +1,14 @@
 //! Receiving: what each frame of the stream does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::log::Met;
 use super::publisher::{Attempt, Echo, Sent};
 use super::replica::{Link, Output, Replica};
 use super::status::Warning;
-use super::wire::{Body, Header, Ignored, Received, Replay, Replayed};
+use super::wire::{Body, Header, Ignored, Kept, Received, Replay, Replayed};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
@@ -72,7 +74,8 @@ impl Replica {
             }
             Some(_) => {
                 let header = Header { origin: None, ..received.header.clone() };
-                self.anonymous(&Received { header, ..received.clone() }, now);
+                let kept = Arc::new(Kept { numbered: None, ..Kept::clone(&received.kept) });
+                self.anonymous(&Received { header, kept, ..received.clone() }, now);
             }
             None => self.anonymous(received, now),
         }
@@ -120,7 +123,7 @@ impl Replica {
             self.apply(received, None, now);
             self.drop_before(now);
             // Both twins come here, each with the bytes of the other.
-            self.stir(received.digest ^ u64::from(received.header.attempt));
+            self.stir(received.kept.digest ^ u64::from(received.header.attempt));
             self.reincarnate(now);
         }
     }

@@ -37,9 +37,23 @@ struct Origin {
     covered: Ranges,
     /// When a frame of it was last met in the stream; only such origins are taught to others, or the dead
     /// would be taught for ever.
-    met: Option<Timestamp>,
+    met: Met,
     /// When it was last heard of at all.
     touched: Timestamp,
+}
+
+/// When something was met, if it ever was. As small as a timestamp: there is one for each other node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Met(u64);
+
+impl Met {
+    fn at(now: Timestamp) -> Self {
+        Self(now.as_nanos().saturating_add(1))
+    }
+
+    fn since(self, since: Timestamp) -> bool {
+        self.0 > since.as_nanos()
+    }
 }
 
 impl Vector {
@@ -64,10 +78,11 @@ impl Vector {
         if mutation::active(Mutation::FirstContactSetsBaseline) {
             self.first_contact((node, number), now);
         }
+        let max_ranges = self.max_ranges;
         self.raise(node, number, now, |origin| {
-            origin.met = Some(now);
+            origin.met = Met::at(now);
             origin.touched = now;
-            origin.covered.insert(number);
+            origin.covered.insert(number, max_ranges);
         });
     }
 
@@ -76,7 +91,8 @@ impl Vector {
         if mutation::active(Mutation::FirstContactInReplaySetsBaseline) {
             self.first_contact((node, number), now);
         }
-        self.raise(node, number, now, |origin| origin.covered.insert(number));
+        let max_ranges = self.max_ranges;
+        self.raise(node, number, now, |origin| origin.covered.insert(number, max_ranges));
     }
 
     /// What a mistake makes of an unknown origin.
@@ -152,8 +168,8 @@ impl Vector {
         }
         let origin = self.origins.entry(node).or_insert_with(|| Origin {
             known: 0,
-            covered: Ranges::new(self.max_ranges),
-            met: None,
+            covered: Ranges::new(),
+            met: Met::default(),
             touched: now,
         });
         cover(origin);
@@ -265,7 +281,7 @@ impl Vector {
 
 impl Origin {
     fn met_since(&self, since: Timestamp) -> bool {
-        self.met.is_some_and(|met| met >= since)
+        self.met.since(since)
     }
 }
 
