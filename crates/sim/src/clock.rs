@@ -67,7 +67,10 @@ impl MachineClock {
     }
 
     fn scaled(&self, ns: u64, ppm: i64) -> u64 {
-        let moved = i128::from(ns) * i128::from(ppm) / 1_000_000;
+        if ppm == 0 {
+            return ns;
+        }
+        let moved = quotient(i128::from(ns) * i128::from(ppm), 1_000_000);
         u64::try_from(i128::from(ns) + moved).unwrap_or(0)
     }
 
@@ -76,7 +79,8 @@ impl MachineClock {
         let behind = self.stood_still_ns();
         let since = i128::from(local.as_nanos().saturating_sub(self.offset_ns) + behind);
         let rate = 1_000_000 + i128::from(self.drift_ppm);
-        let mut at = u64::try_from((since * 1_000_000 + rate - 1) / rate).unwrap_or(u64::MAX);
+        let mut at =
+            u64::try_from(quotient(since * 1_000_000 + rate - 1, rate)).unwrap_or(u64::MAX);
         // Rounding: never early.
         while self.local(at).before(Duration::from_nanos(behind)) < local && at < u64::MAX {
             at += 1;
@@ -119,6 +123,14 @@ impl MachineClock {
     /// The machine was suspended for this long.
     pub(crate) fn was_suspended(&self, true_ns: u64) {
         self.suspended_ns.fetch_add(self.scaled(true_ns, self.drift_ppm), Ordering::Relaxed);
+    }
+}
+
+/// `dividend / divisor`, which is much cheaper where both are small, as they are but in very long runs.
+fn quotient(dividend: i128, divisor: i128) -> i128 {
+    match (i64::try_from(dividend), i64::try_from(divisor)) {
+        (Ok(dividend), Ok(divisor)) => i128::from(dividend / divisor),
+        _ => dividend / divisor,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The witness's side of the mark rule: who asked, and when to answer.
 
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use super::log::Log;
 use super::wire::{Numbered, Replay, Replayed, Synced, VECTOR_ENTRY_LEN, replayed_len};
@@ -21,6 +24,8 @@ struct Pending {
 #[derive(Debug)]
 pub(crate) struct Answering {
     pending: Vec<Pending>,
+    /// All nonces in `pending`, and perhaps more.
+    nonces: HashSet<u64, RandomState>,
     most: usize,
     /// When the first of those is due that we can witness, as far as is known, and of the others. Kept, since
     /// every input asks for them, and a cluster that starts has a `Sync` of each node here.
@@ -34,7 +39,7 @@ impl Answering {
     const REARM: Duration = Duration::from_millis(50);
 
     pub(crate) fn new(most: usize) -> Self {
-        Self { pending: Vec::new(), most, first_due: [None; 2] }
+        Self { pending: Vec::new(), nonces: HashSet::default(), most, first_due: [None; 2] }
     }
 
     /// A `Sync` was met. Beyond the limit it is not answered: the asker's deadline covers that.
@@ -45,12 +50,18 @@ impl Answering {
         due: Timestamp,
         now: Timestamp,
     ) {
-        self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
-        if let Some(same) = self.pending.iter_mut().find(|pending| pending.nonce == nonce) {
+        // They stand in the order in which they were met.
+        if self.pending.first().is_some_and(|oldest| now.since(oldest.met) >= Self::STALE) {
+            self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
+        }
+        let known = self.nonces.contains(&nonce);
+        let mut same = self.pending.iter_mut().filter(|_| known);
+        if let Some(same) = same.find(|pending| pending.nonce == nonce) {
             // Asked again, or by a twin: what serves the earlier mark serves both.
             same.after_mark = same.after_mark.zip(after_mark).map(|(old, new)| old.min(new));
         } else if self.pending.len() < self.most {
             self.pending.push(Pending { nonce, after_mark, due, met: now });
+            self.nonces.insert(nonce);
             let first = &mut self.first_due[usize::from(after_mark.is_none())];
             *first = Some(first.map_or(due, |first| first.min(due)));
             return;
@@ -60,6 +71,8 @@ impl Answering {
 
     /// To be called after anything but a new one has changed.
     fn look_for_first(&mut self) {
+        self.nonces.clear();
+        self.nonces.extend(self.pending.iter().map(|pending| pending.nonce));
         self.first_due = [None; 2];
         for pending in &self.pending {
             let first = &mut self.first_due[usize::from(pending.after_mark.is_none())];
@@ -69,6 +82,7 @@ impl Answering {
 
     /// A complete answer lists these nonces: they need none of ours.
     pub(crate) fn answered(&mut self, nonces: &[u64]) {
+        let nonces: BTreeSet<_> = nonces.iter().collect();
         self.pending.retain(|pending| !nonces.contains(&pending.nonce));
         self.look_for_first();
     }

@@ -1,11 +1,15 @@
 //! The frames that were met on the current unbroken subscription.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::publisher::Attempt;
-use super::wire::{Mark, Numbered, Received, Replayed, digest};
+use super::wire::{Kept, Mark, Numbered, Received, Replayed};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 
@@ -17,11 +21,11 @@ use crate::node_id::NodeId;
 /// answer to a `Sync` complete: nothing enters that the stream itself did not bring.
 #[derive(Debug)]
 pub(crate) struct Log {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Arc<Kept>>,
     /// The sequence of the first entry; sequences count up and are never reused.
     first: u64,
     /// Where each number was first met.
-    index: HashMap<Numbered, u64>,
+    index: HashMap<ByNumber, u64, RandomState>,
     /// The last numbered frame.
     mark: Option<Mark>,
     bytes: usize,
@@ -29,16 +33,29 @@ pub(crate) struct Log {
     max_bytes: usize,
 }
 
+/// An entry under its number.
 #[derive(Debug)]
-struct Entry {
-    numbered: Option<Numbered>,
-    attempt: u32,
-    digest: u64,
-    /// The whole frame, if it may carry targets.
-    frame: Option<Bytes>,
-    /// Where its compared bytes begin.
-    compared_from: usize,
+struct ByNumber(Arc<Kept>);
+
+impl Borrow<Option<Numbered>> for ByNumber {
+    fn borrow(&self) -> &Option<Numbered> {
+        &self.0.numbered
+    }
 }
+
+impl Hash for ByNumber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.numbered.hash(state);
+    }
+}
+
+impl PartialEq for ByNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.numbered == other.0.numbered
+    }
+}
+
+impl Eq for ByNumber {}
 
 /// What became of a frame that was offered to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +72,7 @@ impl Log {
         Self {
             entries: VecDeque::new(),
             first: 0,
-            index: HashMap::new(),
+            index: HashMap::default(),
             mark: None,
             bytes: 0,
             max_frames,
@@ -70,15 +87,15 @@ impl Log {
 
     /// Whether this frame is in the log already. Does not change the log.
     pub(crate) fn compare(&self, received: &Received) -> Met {
-        let Some(numbered) = received.header.origin else {
+        if received.header.origin.is_none() {
             return Met::First;
-        };
-        let Some(entry) = self.index.get(&numbered).and_then(|seq| self.at(*seq)) else {
+        }
+        let Some(entry) = self.find(received.header.origin) else {
             return Met::First;
         };
         let same = match &entry.frame {
             Some(frame) => frame[entry.compared_from..] == received.compared,
-            None => entry.digest == digest(&received.compared),
+            None => entry.digest == received.kept.digest,
         };
         let same = same && Attempt(entry.attempt).same_process(Attempt(received.header.attempt));
         if same || mutation::active(Mutation::OtherBytesSkipped) {
@@ -95,26 +112,21 @@ impl Log {
         if met == Met::Duplicate {
             return met;
         }
-        let frame = received.header.may_carry_targets.then(|| received.frame.clone());
+        let kept = &received.kept;
         let seq = self.first + self.entries.len() as u64;
-        let (attempt, digest) = (received.header.attempt, digest(&received.compared));
-        if let Some((origin, number)) = received.header.origin {
-            self.index.entry((origin, number)).or_insert(seq);
+        let Kept { attempt, digest, .. } = **kept;
+        if let Some((origin, number)) = kept.numbered {
+            self.index.entry(ByNumber(Arc::clone(kept))).or_insert(seq);
             self.mark = Some(Mark { origin, number, attempt, digest });
         }
-        if received.header.origin.is_none() && mutation::active(Mutation::AnonymousMakesMark) {
+        if kept.numbered.is_none() && mutation::active(Mutation::AnonymousMakesMark) {
             let origin = NodeId::from_bytes([0; 16]);
-            self.index.insert((origin, digest), seq);
+            let numbered = Kept { numbered: Some((origin, digest)), ..Kept::clone(kept) };
+            self.index.insert(ByNumber(Arc::new(numbered)), seq);
             self.mark = Some(Mark { origin, number: digest, attempt, digest });
         }
-        self.bytes += frame.as_ref().map_or(0, Bytes::len);
-        self.entries.push_back(Entry {
-            numbered: received.header.origin,
-            attempt,
-            digest,
-            frame,
-            compared_from: received.frame.len() - received.compared.len(),
-        });
+        self.bytes += kept.frame.as_ref().map_or(0, Bytes::len);
+        self.entries.push_back(Arc::clone(kept));
         while self.entries.len() > self.max_frames
             || (self.bytes > self.max_bytes && self.entries.len() > 1)
         {
@@ -128,16 +140,18 @@ impl Log {
             return;
         };
         self.bytes -= entry.frame.as_ref().map_or(0, Bytes::len);
-        if let Some(numbered) = entry.numbered
-            && self.index.get(&numbered) == Some(&self.first)
-        {
-            self.index.remove(&numbered);
+        if entry.numbered.is_some() && self.index.get(&entry.numbered) == Some(&self.first) {
+            self.index.remove(&entry.numbered);
         }
         self.first += 1;
     }
 
-    fn at(&self, seq: u64) -> Option<&Entry> {
-        self.entries.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
+    fn at(&self, seq: u64) -> Option<&Kept> {
+        Some(&**self.entries.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)?)
+    }
+
+    fn find(&self, numbered: Option<Numbered>) -> Option<&Kept> {
+        self.at(*self.index.get(&numbered)?)
     }
 
     /// The mark that the last numbered frame makes. Anonymous frames make none: two of them may be equal, and
@@ -150,7 +164,7 @@ impl Log {
     ///
     /// The attempt must be the same: another attempt at the same frame stands elsewhere in the broker's order.
     pub(crate) fn after_mark(&self, mark: &Mark) -> Option<u64> {
-        let seq = *self.index.get(&(mark.origin, mark.number))?;
+        let seq = *self.index.get(&Some((mark.origin, mark.number)))?;
         let entry = self.at(seq)?;
         let same_attempt =
             entry.attempt == mark.attempt || mutation::active(Mutation::MarkWithoutAttempt);
@@ -170,12 +184,12 @@ impl Log {
     /// Everything from this sequence on, as an answer carries it.
     pub(crate) fn replay_from(&self, seq: u64) -> impl Iterator<Item = Replayed> {
         let skip = usize::try_from(seq.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        self.entries.iter().skip(skip).filter_map(Entry::replayed)
+        self.entries.iter().skip(skip).filter_map(|kept| replayed(kept))
     }
 
     /// The frame with this number, as a reply carries it.
     pub(crate) fn replay_one(&self, numbered: Numbered) -> Option<Replayed> {
-        self.at(*self.index.get(&numbered)?)?.replayed()
+        replayed(self.find(Some(numbered))?)
     }
 
     #[cfg(any(test, feature = "simulation"))]
@@ -184,17 +198,14 @@ impl Log {
     }
 }
 
-impl Entry {
-    fn replayed(&self) -> Option<Replayed> {
-        match &self.frame {
-            Some(_)
-                if self.numbered.is_none() && mutation::active(Mutation::AnonymousNotReplayed) =>
-            {
-                None
-            }
-            Some(frame) => Some(Replayed::Frame(frame.clone())),
-            None => self.numbered.map(Replayed::Met),
+/// How an answer carries an entry.
+fn replayed(kept: &Kept) -> Option<Replayed> {
+    match &kept.frame {
+        Some(_) if kept.numbered.is_none() && mutation::active(Mutation::AnonymousNotReplayed) => {
+            None
         }
+        Some(frame) => Some(Replayed::Frame(frame.clone())),
+        None => kept.numbered.map(Replayed::Met),
     }
 }
 

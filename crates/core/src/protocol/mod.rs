@@ -45,11 +45,15 @@ pub(crate) use outbox::{Limits, Outbox};
 pub(crate) use publisher::PublishId;
 pub(crate) use replica::{Output, Replica};
 pub use status::{Counters, Reason, State, Status, Warning};
+#[cfg(feature = "simulation")]
+pub(crate) use wire::Ignored;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use wire::Received;
 #[cfg(fuzzing)]
 pub use wire::decode_for_fuzzing;
 pub use wire::{Authentication, KeyId};
 #[cfg(test)]
-pub(crate) use wire::{Body, Codec, Received};
+pub(crate) use wire::{Body, Codec};
 
 /// The largest body of a frame of targets: one that still fits into a replay of one frame.
 fn max_targets_bytes(codec: &wire::Codec, max_frame_bytes: usize) -> usize {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::wire::target_len;
 use crate::mutation::{self, Mutation};
@@ -16,6 +17,10 @@ use crate::target::Target;
 pub(crate) struct Outbox {
     limits: Limits,
     queue: Mutex<Queue>,
+    /// How many targets wait, and the overflows so far: for the replica, which asks at every step. Written under the
+    /// lock.
+    waiting: AtomicUsize,
+    collapses: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +42,12 @@ struct Queue {
 
 impl Outbox {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, queue: Mutex::default() }
+        Self {
+            limits,
+            queue: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            collapses: AtomicU64::new(0),
+        }
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -61,11 +71,20 @@ impl Outbox {
                 queue.collapse(self.limits.targets);
             }
         }
+        self.publish_sizes(&queue);
         queue.pushed
+    }
+
+    fn publish_sizes(&self, queue: &Queue) {
+        self.waiting.store(queue.waiting.len(), Ordering::Release);
+        self.collapses.store(queue.collapses, Ordering::Release);
     }
 
     /// Takes as many targets from the front as fit into `max_bytes`, and the place they reach.
     pub(crate) fn take(&self, max_bytes: usize) -> Option<(Vec<Target>, u64)> {
+        if self.is_empty() {
+            return None;
+        }
         let mut queue = self.queue();
         let (mut bytes, mut count) = (0, 0_usize);
         for (index, (target, _)) in queue.waiting.iter().enumerate() {
@@ -79,12 +98,13 @@ impl Outbox {
         let place = queue.waiting.get(count.checked_sub(1)?)?.1;
         let targets: Vec<_> = queue.waiting.drain(..count).map(|(target, _)| target).collect();
         queue.bytes -= targets.iter().map(|target| target_len(target, None)).sum::<usize>();
+        self.publish_sizes(&queue);
         Some((targets, place))
     }
 
     /// How many targets wait.
     pub(crate) fn len(&self) -> usize {
-        self.queue().waiting.len()
+        self.waiting.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -93,7 +113,7 @@ impl Outbox {
 
     /// How often an overflow made targets coarser.
     pub(crate) fn collapses(&self) -> u64 {
-        self.queue().collapses
+        self.collapses.load(Ordering::Acquire)
     }
 }
 

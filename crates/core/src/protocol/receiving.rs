@@ -1,12 +1,14 @@
 //! Receiving: what each frame of the stream does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::log::Met;
 use super::publisher::{Attempt, Echo, Sent};
 use super::replica::{Link, Output, Replica};
 use super::status::Warning;
-use super::wire::{Body, Ignored, Received, Replay, Replayed, digest};
+use super::wire::{Body, Header, Ignored, Kept, Received, Replay, Replayed};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
@@ -14,13 +16,27 @@ use crate::time::Timestamp;
 impl Replica {
     /// The subscription yielded a frame.
     pub(crate) fn frame(&mut self, frame: &Bytes, now: Timestamp) {
+        if matches!(self.link, Link::Up(_)) {
+            let opened = self.codec.open(frame);
+            self.opened(opened.as_ref(), now);
+        }
+    }
+
+    /// Opens a frame, for every replica of this namespace that has the same keys.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn open(&self, frame: &Bytes) -> Result<Received, Ignored> {
+        self.codec.open(frame)
+    }
+
+    /// The subscription yielded a frame that was [opened](super::wire::Codec::open) already.
+    pub(crate) fn opened(&mut self, opened: Result<&Received, &Ignored>, now: Timestamp) {
         if !matches!(self.link, Link::Up(_)) {
             return;
         }
         self.counters.frames_received += 1;
-        match self.codec.open(frame) {
+        match opened {
             Ok(received) => self.received(received, now),
-            Err(ignored) => self.ignored(ignored),
+            Err(ignored) => self.ignored(*ignored),
         }
         self.step(now);
     }
@@ -39,27 +55,29 @@ impl Replica {
         }
     }
 
-    fn received(&mut self, mut received: Received, now: Timestamp) {
+    fn received(&mut self, received: &Received, now: Timestamp) {
         match received.header.origin {
             Some((node, number)) if number > 0 => {
                 if node == self.publisher.id {
-                    self.own_numbered(&received, number, now);
+                    self.own_numbered(received, number, now);
                 } else {
-                    self.numbered(&received, (node, number), now);
+                    self.numbered(received, (node, number), now);
                 }
                 if self.is_synced() || mutation::active(Mutation::MarkMovesUnsynced) {
                     self.move_mark();
                 }
             }
             Some((node, _)) if !matches!(received.body, Ok(Body::Targets(_)) | Err(_)) => {
-                if let Ok(body) = received.body {
+                if let Ok(body) = &received.body {
                     self.control(node, body, now);
                 }
             }
-            _ => {
-                received.header.origin = None;
-                self.anonymous(&received, now);
+            Some(_) => {
+                let header = Header { origin: None, ..received.header.clone() };
+                let kept = Arc::new(Kept { numbered: None, ..Kept::clone(&received.kept) });
+                self.anonymous(&Received { header, kept, ..received.clone() }, now);
             }
+            None => self.anonymous(received, now),
         }
     }
 
@@ -105,7 +123,7 @@ impl Replica {
             self.apply(received, None, now);
             self.drop_before(now);
             // Both twins come here, each with the bytes of the other.
-            self.stir(digest(&received.compared) ^ u64::from(received.header.attempt));
+            self.stir(received.kept.digest ^ u64::from(received.header.attempt));
             self.reincarnate(now);
         }
     }
@@ -119,8 +137,8 @@ impl Replica {
             }
             Ok(Body::Beacon { lanes, slice }) => {
                 self.compare_lanes(*lanes, now);
-                for numbered in slice {
-                    self.learn(*numbered, now);
+                for numbered in self.vector.news(slice) {
+                    self.learn(numbered, now);
                 }
             }
             Ok(_) => {}
@@ -135,11 +153,11 @@ impl Replica {
         }
     }
 
-    fn control(&mut self, node: NodeId, body: Body, now: Timestamp) {
+    fn control(&mut self, node: NodeId, body: &Body, now: Timestamp) {
         let own = node == self.publisher.id;
         match body {
             // The token is ours or nobody's; the identity may have changed since it was sent.
-            Body::Fence { token } => self.fenced(token, now),
+            Body::Fence { token } => self.fenced(*token, now),
             Body::Sync(sync) => {
                 if self.up().is_some_and(|up| up.nonce == sync.nonce) {
                     self.own_sync_met(sync.nonce, now);
@@ -148,12 +166,12 @@ impl Replica {
                         self.learn((node, sync.accepted), now);
                     }
                     self.compare_lanes(sync.lanes, now);
-                    self.sync_met(&sync, now);
+                    self.sync_met(sync, now);
                 }
             }
             Body::Replay(replay) => {
                 if !own {
-                    self.replay(node, &replay, now);
+                    self.replay(node, replay, now);
                 }
             }
             Body::Synced(synced) => {
@@ -161,13 +179,13 @@ impl Replica {
                     return;
                 }
                 self.compare_lanes(synced.lanes, now);
-                if let Some(vector) = self.hearing.end(node, &synced) {
-                    self.synced_met(&synced, &vector, now);
+                if let Some(vector) = self.hearing.end(node, synced) {
+                    self.synced_met(synced, &vector, now);
                 }
             }
             Body::Request(ranges) => {
                 if !own {
-                    self.request_met(&ranges, now);
+                    self.request_met(ranges, now);
                 }
             }
             // Numbered kinds without a number: malformed.

@@ -131,7 +131,10 @@ impl Replica {
     pub(super) fn move_mark(&mut self) {
         if let Some(mark) = self.log.mark() {
             self.mark = Some(mark);
-            self.mark_sequencer = self.up().and_then(|up| up.sequencer.clone());
+            let sequencer = self.up().and_then(|up| up.sequencer.as_ref());
+            if self.mark_sequencer.as_ref() != sequencer {
+                self.mark_sequencer = sequencer.cloned();
+            }
         }
     }
 

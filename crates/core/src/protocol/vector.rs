@@ -37,12 +37,29 @@ struct Origin {
     covered: Ranges,
     /// When a frame of it was last met in the stream; only such origins are taught to others, or the dead
     /// would be taught for ever.
-    met: Option<Timestamp>,
+    met: Met,
     /// When it was last heard of at all.
     touched: Timestamp,
 }
 
+/// When something was met, if it ever was. As small as a timestamp: there is one for each other node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Met(u64);
+
+impl Met {
+    fn at(now: Timestamp) -> Self {
+        Self(now.as_nanos().saturating_add(1))
+    }
+
+    fn since(self, since: Timestamp) -> bool {
+        self.0 > since.as_nanos()
+    }
+}
+
 impl Vector {
+    /// Neighbours that are passed by on the way to the next origin of a slice.
+    const STEPS: usize = 4;
+
     pub(crate) fn new(max_origins: usize, max_ranges: usize) -> Self {
         Self {
             origins: BTreeMap::new(),
@@ -61,11 +78,12 @@ impl Vector {
         if mutation::active(Mutation::FirstContactSetsBaseline) {
             self.first_contact((node, number), now);
         }
-        let origin = self.entry(node, now);
-        origin.met = Some(now);
-        origin.touched = now;
-        origin.covered.insert(number);
-        self.raise(node, number, now);
+        let max_ranges = self.max_ranges;
+        self.raise(node, number, now, |origin| {
+            origin.met = Met::at(now);
+            origin.touched = now;
+            origin.covered.insert(number, max_ranges);
+        });
     }
 
     /// A frame with this number came in a replay: it covers its number, but sets no baseline.
@@ -73,8 +91,8 @@ impl Vector {
         if mutation::active(Mutation::FirstContactInReplaySetsBaseline) {
             self.first_contact((node, number), now);
         }
-        self.entry(node, now).covered.insert(number);
-        self.raise(node, number, now);
+        let max_ranges = self.max_ranges;
+        self.raise(node, number, now, |origin| origin.covered.insert(number, max_ranges));
     }
 
     /// What a mistake makes of an unknown origin.
@@ -101,26 +119,67 @@ impl Vector {
         if mutation::active(Mutation::VectorClosesGap) {
             self.adopt((node, number), now);
         }
-        self.raise(node, number, now);
+        self.raise(node, number, now, |_| ());
+    }
+
+    /// What of a slice is not [learnt](Self::learn) yet. One walk through the table finds it, as long as the slice
+    /// is in the table's order, which all are but for one turn.
+    pub(crate) fn news(&self, slice: &[Numbered]) -> Vec<Numbered> {
+        let mut news = Vec::new();
+        let mut walk = self.origins.range::<NodeId, _>(..);
+        let mut here = None;
+        for (node, number) in slice {
+            let mut steps = 0;
+            while here.is_some_and(|(at, _)| at < node) && steps < Self::STEPS {
+                here = walk.next();
+                steps += 1;
+            }
+            if here.is_none_or(|(at, _)| at != node) {
+                walk = self.origins.range::<NodeId, _>(node..);
+                here = walk.next();
+            }
+            let known = here.filter(|(at, _)| *at == node).map(|(_, origin)| origin.known);
+            if known.is_none_or(|known| *number > known) {
+                news.push((*node, *number));
+            }
+        }
+        news
     }
 
     /// Takes over a baseline: every number up to it was accepted before the moment for which the caller
     /// drops everything.
     pub(crate) fn adopt(&mut self, (node, number): Numbered, now: Timestamp) {
         if number > 0 {
-            self.entry(node, now).covered.cover_up_to(number);
-            self.raise(node, number, now);
+            self.raise(node, number, now, |origin| origin.covered.cover_up_to(number));
         }
     }
 
-    /// Raises what is known of an origin, and sees whether it has a gap.
-    fn raise(&mut self, node: NodeId, number: u64, now: Timestamp) {
-        let origin = self.entry(node, now);
+    /// Changes what is covered of an origin, raises what is known of it, and sees whether it has a gap.
+    fn raise(
+        &mut self,
+        node: NodeId,
+        number: u64,
+        now: Timestamp,
+        cover: impl FnOnce(&mut Origin),
+    ) {
+        let full = self.origins.len() >= self.max_origins;
+        if full && !self.origins.contains_key(&node) {
+            self.forget_longest_silent();
+        }
+        let origin = self.origins.entry(node).or_insert_with(|| Origin {
+            known: 0,
+            covered: Ranges::new(),
+            met: Met::default(),
+            touched: now,
+        });
+        cover(origin);
         let grew = number > origin.known;
         origin.known = origin.known.max(number);
         let complete = origin.covered.contains_all(origin.known);
         if complete || mutation::active(Mutation::NoGapDetection) {
-            self.gaps.remove(&node);
+            if !self.gaps.is_empty() {
+                self.gaps.remove(&node);
+            }
         } else {
             let noticed = self.gaps.entry(node).or_insert(now);
             if grew {
@@ -128,19 +187,6 @@ impl Vector {
             }
             self.newest_gap = self.newest_gap.max(*noticed);
         }
-    }
-
-    fn entry(&mut self, node: NodeId, now: Timestamp) -> &mut Origin {
-        if !self.origins.contains_key(&node) && self.origins.len() >= self.max_origins {
-            self.forget_longest_silent();
-        }
-        let max_ranges = self.max_ranges;
-        self.origins.entry(node).or_insert_with(|| Origin {
-            known: 0,
-            covered: Ranges::new(max_ranges),
-            met: None,
-            touched: now,
-        })
     }
 
     /// Makes room: the longest silent sixteenth goes. Should one speak again, its first number opens a gap. A
@@ -235,7 +281,7 @@ impl Vector {
 
 impl Origin {
     fn met_since(&self, since: Timestamp) -> bool {
-        self.met.is_some_and(|met| met >= since)
+        self.met.since(since)
     }
 }
 
@@ -324,6 +370,20 @@ mod tests {
         assert_eq!(vector.active(at(0)), 0);
         vector.meet((B, 6), at(11));
         assert_eq!(vector.slice(9, at(0)), [(B, 6)]);
+    }
+
+    #[test]
+    fn of_a_slice_in_any_order_the_news_are_found() {
+        let id = |n: u8| NodeId::from_bytes([n; 16]);
+        let mut vector = Vector::new(100, 4);
+        for n in (0..60).step_by(2) {
+            vector.meet((id(n), 1), at(1));
+        }
+        assert_eq!(vector.news(&[]), []);
+        assert_eq!(vector.news(&[(id(8), 1), (id(10), 1), (id(50), 1), (id(2), 0)]), []);
+        let news = [(id(3), 1), (id(58), 2), (id(59), 1), (id(0), 7)];
+        let slice = [(id(2), 1), news[0], (id(4), 1), news[1], news[2], news[3], (id(56), 1)];
+        assert_eq!(vector.news(&slice), news);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::cache::{CacheBuilder, CacheKey, CacheValue};
 use crate::freshness::Freshness;
 use crate::node_id::NodeId;
 use crate::protocol::{
-    Authentication, Config, Counters, Outbox, Output, Replica, Status, fence_interval,
-    fence_timeout,
+    Authentication, Config, Counters, Ignored, Outbox, Output, Received, Replica, Status,
+    fence_interval, fence_timeout,
 };
 use crate::receipt::{Receipt, Ticket};
 use crate::runtime::{BoxFuture, Runtime};
@@ -43,6 +43,10 @@ pub enum Request {
     /// Ask the subscription for a fence; answer with [`ManualNode::fenced`].
     Fence(u64),
 }
+
+/// A frame as a node reads it.
+#[derive(Clone, Debug)]
+pub struct Opened(Result<Received, Ignored>);
 
 /// Configures a [`ManualNode`].
 #[derive(Clone)]
@@ -219,6 +223,16 @@ impl ManualNode {
     /// The subscription yielded a frame.
     pub fn frame(&mut self, frame: &Bytes) {
         self.replica.frame(frame, self.runtime.now());
+    }
+
+    /// Opens a frame, for every node of this namespace that has the same keys.
+    pub fn open(&self, frame: &Bytes) -> Opened {
+        Opened(self.replica.open(frame))
+    }
+
+    /// The subscription yielded a frame that was opened before.
+    pub fn opened(&mut self, opened: &Opened) {
+        self.replica.opened(opened.0.as_ref(), self.runtime.now());
     }
 
     /// A fence returned.

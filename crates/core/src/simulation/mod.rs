@@ -12,6 +12,6 @@ mod probe;
 mod resident;
 
 pub use limits::Limits;
-pub use manual::{ManualNode, ManualNodeBuilder, Request};
+pub use manual::{ManualNode, ManualNodeBuilder, Opened, Request};
 pub use probe::{Named, Probe};
 pub use resident::{Resident, resident, residents};

@@ -148,22 +148,27 @@ fn numbers(event: &Event<'_>) -> (Kind, [u64; 4]) {
 
 /// Writes an event as one line of JSON. Looks into caches are left out: they say what other lines imply.
 fn line(lines: &mut String, event: &Event<'_>, place: Place) {
-    let detail = match event {
-        Event::Scanned { .. }
-        | Event::Size { .. }
-        | Event::Arrived { .. }
-        | Event::Listed { .. } => {
-            return;
-        }
+    if matches!(
+        event,
+        Event::Scanned { .. } | Event::Size { .. } | Event::Arrived { .. } | Event::Listed { .. }
+    ) {
+        return;
+    }
+    let Place { seq, at } = place;
+    let _begun = write!(lines, r#"{{"seq":{seq},"at_ns":{at},"event":""#);
+    let begin = lines.len();
+    let _written = match event {
         Event::Advanced { node, horizon, .. } => {
-            format!("Advanced {{ node: {node}, horizon: {horizon:?} }}")
+            write!(lines, "Advanced {{ node: {node}, horizon: {horizon:?} }}")
         }
         Event::Final { node, found, live } => {
-            format!("Final {{ node: {node}, entries: {}, live: {live} }}", found.len())
+            write!(lines, "Final {{ node: {node}, entries: {}, live: {live} }}", found.len())
         }
-        other => format!("{other:?}"),
+        other => write!(lines, "{other:?}"),
     };
-    let detail = serde_json::Value::from(detail);
-    let Place { seq, at } = place;
-    let _written = writeln!(lines, r#"{{"seq":{seq},"at_ns":{at},"event":{detail}}}"#);
+    if lines[begin..].contains(|it: char| matches!(it, '"' | '\\') || it.is_control()) {
+        let detail = serde_json::Value::from(&lines[begin..]).to_string();
+        lines.replace_range(begin.., &detail[1..detail.len() - 1]);
+    }
+    lines.push_str("\"}\n");
 }

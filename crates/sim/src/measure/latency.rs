@@ -24,13 +24,15 @@ struct Open {
     at: u64,
     phase: Phase,
     waiting: Vec<usize>,
+    /// The longest of those who have, in microseconds.
+    longest: Option<u64>,
 }
 
 impl Latencies {
     pub(super) fn see(&mut self, event: &Event<'_>, place: Place, phase: Phase) {
         match event {
             Event::Committed { key, holders, .. } if !holders.is_empty() => {
-                let open = Open { at: place.at, phase, waiting: holders.to_vec() };
+                let open = Open { at: place.at, phase, waiting: holders.to_vec(), longest: None };
                 self.open.entry(*key).or_default().push(open);
             }
             Event::Applied { node, aim } => self.applied(*node, *aim, place.at),
@@ -66,12 +68,18 @@ impl Latencies {
             for open in &mut *commits {
                 let before = open.waiting.len();
                 open.waiting.retain(|waiting| *waiting != node);
-                if open.waiting.len() < before {
-                    let micros = (now - open.at) / 1_000;
+                if open.waiting.len() == before {
+                    continue;
+                }
+                // Nodes tell what they did not always in the order of time. One that applied an older invalidation
+                // before this commit did not hold the copy any more.
+                if let Some(took) = now.checked_sub(open.at) {
+                    let micros = took / 1_000;
                     self.each.add(open.phase, micros);
-                    if open.waiting.is_empty() {
-                        self.last.add(open.phase, micros);
-                    }
+                    open.longest = open.longest.max(Some(micros));
+                }
+                if let Some(longest) = open.longest.filter(|_| open.waiting.is_empty()) {
+                    self.last.add(open.phase, longest);
                 }
             }
             commits.retain(|open| !open.waiting.is_empty());

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use unstale::transport::{SequencerId, TransportErrorKind};
 
 use super::broker::{Broker, Subscriber};
-use super::network::ToNode;
+use super::network::{Frame, ToNode};
 use super::queue::{Happening, ToBroker};
+use super::stream::FOUL_NS;
 use super::world::World;
 use crate::frames;
 use crate::history::Event;
@@ -176,7 +177,16 @@ impl World<'_> {
     pub(super) fn spread(&mut self, frame: &Bytes, from: usize, server: u64) {
         let (is_numbered, is_replay) =
             (frames::numbered(frame).is_some(), frames::is_replay(frame));
-        for to in 0..self.nodes.len() {
+        let sent = Frame::new(frame);
+        if self.stream.continues(&sent) && server == self.broker.primary {
+            // What comes back to its origin lets that one go on.
+            self.gather(from);
+            self.stream.push(self.now, sent.clone());
+        } else {
+            self.gather_all();
+        }
+        let apart: Vec<_> = self.apart.iter().copied().collect();
+        for to in apart {
             let Some(subscriber) = self.broker.subscribers[to].filter(|it| it.server == server)
             else {
                 continue;
@@ -193,14 +203,16 @@ impl World<'_> {
                 continue;
             }
             let connection = subscriber.connection;
-            self.send_in(to, ToNode::Frame { connection, frame: frame.clone() });
+            self.send_in(to, ToNode::Frame { connection, frame: sent.clone() });
         }
     }
 
-    pub(super) fn lose(&self, frame: &Bytes, from: usize, to_all: bool) {
+    pub(super) fn lose(&mut self, frame: &Bytes, from: usize, to_all: bool) {
         if let Some((origin, number)) = frames::numbered(frame) {
             let names = frames::may_name(frame);
             self.record(&Event::Lost { from, origin, number, to_all, names });
+            self.fair_from = self.fair_from.max(self.now + FOUL_NS);
+            self.gather_all();
         }
     }
 }

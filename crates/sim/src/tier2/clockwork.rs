@@ -84,15 +84,9 @@ impl World<'_> {
         }
         self.deliver_due(node);
         self.move_node(node);
-        let of = &self.nodes[node];
-        let mut next = of.path.inbox.front().map_or(u64::MAX, |(at, _)| *at);
-        if let Some(Participant::Real { manual, .. }) = &of.participant {
-            next = next.min(manual.next_deadline().map_or(u64::MAX, |it| of.clock.true_at(it)));
-        }
-        if next < u64::MAX {
-            // Never at this very moment again: what is due now was done.
-            self.wake_at(node, next.max(self.now + 1));
-        }
+        self.follow_or_not(node);
+        let arrival = self.nodes[node].path.inbox.front().map_or(u64::MAX, |(at, _)| *at);
+        self.wake_by(node, arrival.min(self.deadline(node)));
         if self.watched {
             self.look(node);
         }
@@ -121,10 +115,33 @@ impl World<'_> {
         self.complete(node);
     }
 
+    /// Hands over what has arrived. To a follower as of the time of each arrival.
     pub(super) fn deliver_due(&mut self, node: usize) {
-        let now = self.now;
-        while let Some((_, message)) = take_due(&mut self.nodes[node].path.inbox, now) {
+        self.take_from_stream(node);
+        let (now, follows) = (self.now, self.nodes[node].follows.is_some());
+        while let Some((at, message)) = take_due(&mut self.nodes[node].path.inbox, now) {
+            if follows {
+                self.time.set(at);
+            }
             self.deliver(node, message);
+            if follows {
+                self.carry_out(node);
+            }
         }
+        self.time.set(now);
+    }
+
+    /// Never at this very moment again: what is due now was done.
+    pub(super) fn wake_by(&mut self, node: usize, at: u64) {
+        if at < u64::MAX {
+            self.wake_at(node, at.max(self.now + 1));
+        }
+    }
+
+    /// When the node has something to do by itself; `u64::MAX` for never.
+    pub(super) fn deadline(&self, node: usize) -> u64 {
+        let of = &self.nodes[node];
+        let Some(Participant::Real { manual, .. }) = &of.participant else { return u64::MAX };
+        manual.next_deadline().map_or(u64::MAX, |it| of.clock.true_at(it))
     }
 }

@@ -1,11 +1,10 @@
 //! What reaches a node.
 
-use bytes::Bytes;
 use twox_hash::XxHash3_64;
 use unstale::transport::TransportErrorKind;
 
 use super::naive;
-use super::network::ToNode;
+use super::network::{Frame, ToNode};
 use super::node::{Participant, Subscription};
 use super::strike::OTHER_LANES;
 use super::world::World;
@@ -70,9 +69,9 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn deliver_frame(&mut self, node: usize, frame: &Bytes) {
+    pub(super) fn deliver_frame(&mut self, node: usize, frame: &Frame) {
         if self.watched
-            && let Some((origin, number)) = frames::numbered(frame)
+            && let Some((origin, number)) = frames::numbered(frame.bytes())
         {
             self.record(&Event::Arrived { to: node, origin, number });
         }
@@ -83,8 +82,10 @@ impl World<'_> {
         match &mut self.nodes[node].participant {
             Some(Participant::Real { manual, watcher, .. }) => {
                 let before = watcher.effects();
-                manual.frame(frame);
-                if self.terms.listed_for.is_some() && frames::lanes(frame) == Some(OTHER_LANES) {
+                manual.opened(frame.opened(manual));
+                if self.terms.listed_for.is_some()
+                    && frames::lanes(frame.bytes()) == Some(OTHER_LANES)
+                {
                     self.record(&Event::OtherLanes { node });
                 }
                 if again {
@@ -97,7 +98,7 @@ impl World<'_> {
                 }
             }
             Some(Participant::Naive(naive)) => {
-                if let Some(key) = naive::read(frame) {
+                if let Some(key) = naive::read(frame.bytes()) {
                     let aims = [crate::value::CacheName::Rows, crate::value::CacheName::Lasting];
                     for cache in aims {
                         naive.apply(Aim::Key(cache, key));
@@ -111,11 +112,11 @@ impl World<'_> {
     }
 
     /// Whether the node has met exactly this frame on this subscription, and must recognise it.
-    pub(super) fn met_again(&mut self, node: usize, frame: &Bytes) -> bool {
+    pub(super) fn met_again(&mut self, node: usize, frame: &Frame) -> bool {
         let forgets = self.plan.topology.tiny_tables || self.cloned;
-        if !self.watched || forgets || frames::numbered(frame).is_none() {
+        if !self.watched || forgets || frames::numbered(frame.bytes()).is_none() {
             return false;
         }
-        !self.nodes[node].met.insert(XxHash3_64::oneshot(frame))
+        !self.nodes[node].met.insert(XxHash3_64::oneshot(frame.bytes()))
     }
 }

@@ -24,6 +24,9 @@ impl World<'_> {
 
     pub(super) fn sample(&mut self) {
         self.queue.push(self.now + SAMPLE_NS, Happening::Sample);
+        if self.now.is_multiple_of(100 * SAMPLE_NS) {
+            self.trim_stream();
+        }
         let healing = self.now >= self.plan.heal_ms * 1_000_000;
         if self.watched {
             for node in 0..self.nodes.len() {
@@ -54,6 +57,7 @@ impl World<'_> {
     }
 
     pub(super) fn finish(mut self) -> Outcome {
+        self.gather_all();
         let counters = self.counters();
         let converges = self.plan.duration_ms >= self.plan.heal_ms + LAST_MS;
         let allowed = self.plan.clears_allowed();

@@ -10,6 +10,7 @@ mod network;
 mod node;
 mod queue;
 mod requests;
+mod stream;
 mod strike;
 mod travel;
 mod work;

@@ -1,11 +1,31 @@
 //! The way between a node and the broker.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use unstale::simulation::{ManualNode, Opened};
 use unstale::transport::{SequencerId, TransportError, TransportErrorKind};
 
 use super::queue::ToBroker;
+
+/// A frame that is sent to many: whoever reads it first opens it for all of them. They have the same keys.
+#[derive(Clone, Debug)]
+pub(super) struct Frame(Arc<(Bytes, OnceLock<Opened>)>);
+
+impl Frame {
+    pub(super) fn new(bytes: &Bytes) -> Self {
+        Self(Arc::new((bytes.clone(), OnceLock::new())))
+    }
+
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.0.0
+    }
+
+    pub(super) fn opened(&self, by: &ManualNode) -> &Opened {
+        self.0.1.get_or_init(|| by.open(self.bytes()))
+    }
+}
 
 /// What the broker sends to a node.
 #[derive(Clone, Debug)]
@@ -21,7 +41,7 @@ pub(super) enum ToNode {
     },
     Frame {
         connection: u64,
-        frame: Bytes,
+        frame: Frame,
     },
     Fenced {
         connection: u64,
@@ -74,6 +94,18 @@ impl Path {
         self.blocked_in > 0 || self.not_reading > 0
     }
 
+    /// Nothing is wrong with it.
+    pub(super) fn is_free(&self) -> bool {
+        !self.blocks_in() && self.blocked_out == 0 && self.delays_us.is_empty()
+    }
+
+    /// What the broker sent arrives, in its order. Says when.
+    pub(super) fn arrives(&mut self, at: u64, message: ToNode) -> u64 {
+        self.last_in = at.max(self.last_in + 1);
+        self.inbox.push_back((self.last_in, message));
+        self.last_in
+    }
+
     pub(super) fn delay_ns(&self) -> u64 {
         self.delays_us.iter().copied().max().unwrap_or(0) * 1_000
     }
@@ -86,7 +118,7 @@ impl Path {
 
     pub(super) fn hold_in(&mut self, message: ToNode) {
         if let ToNode::Frame { frame, .. } = &message {
-            self.held_in_bytes += frame.len() + 64;
+            self.held_in_bytes += frame.bytes().len() + 64;
         }
         self.held_in.push(message);
     }

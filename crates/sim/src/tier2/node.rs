@@ -61,6 +61,8 @@ pub(super) struct SimNode {
     /// Connections up to this one carry nothing any more, and nobody gets an error.
     pub(super) dead_connections: u64,
     pub(super) subscription: Option<Subscription>,
+    /// The place in the stream up to which it has taken what was sent to it, if it follows.
+    pub(super) follows: Option<u64>,
     /// The publishing connection; 0 for none.
     pub(super) publishing: u64,
     pub(super) publishes: BTreeSet<u64>,
@@ -92,6 +94,7 @@ impl SimNode {
             next_connection: 1,
             dead_connections: 0,
             subscription: None,
+            follows: None,
             publishing: 0,
             publishes: BTreeSet::new(),
             publishing_at: (0, 0),

@@ -66,6 +66,8 @@ pub(super) enum Attempt {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     heap: BinaryHeap<Reverse<Entry>>,
+    /// The wakes, which are most of them, and small: time, sequence, node.
+    wakes: BinaryHeap<Reverse<(u64, u64, usize)>>,
     sequence: u64,
 }
 
@@ -99,10 +101,20 @@ impl Ord for Entry {
 impl Queue {
     pub(super) fn push(&mut self, at: u64, happening: Happening) {
         self.sequence += 1;
-        self.heap.push(Reverse(Entry { at, sequence: self.sequence, happening }));
+        let sequence = self.sequence;
+        match happening {
+            Happening::Wake { node } => self.wakes.push(Reverse((at, sequence, node))),
+            happening => self.heap.push(Reverse(Entry { at, sequence, happening })),
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(u64, Happening)> {
+        let next = self.heap.peek().map(|Reverse(entry)| (entry.at, entry.sequence));
+        let wake = self.wakes.peek().map(|Reverse((at, sequence, _))| (*at, *sequence));
+        if wake.is_some_and(|wake| next.is_none_or(|next| wake < next)) {
+            let Reverse((at, _, node)) = self.wakes.pop()?;
+            return Some((at, Happening::Wake { node }));
+        }
         self.heap.pop().map(|Reverse(entry)| (entry.at, entry.happening))
     }
 }

@@ -75,6 +75,11 @@ impl World<'_> {
         if of.life != life || !of.awaits(attempt) {
             return;
         }
+        self.catch_up(node);
+        let of = &mut self.nodes[node];
+        if !of.awaits(attempt) {
+            return;
+        }
         if of.standing > 0 {
             // It notices when it goes on.
             self.queue.push(self.now + SAMPLE_NS, Happening::TimedOut { node, life, attempt });

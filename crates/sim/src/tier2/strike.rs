@@ -4,6 +4,7 @@ use unstale::transport::TransportErrorKind;
 
 use super::network::ToNode;
 use super::queue::Happening;
+use super::stream::FOUL_NS;
 use super::world::World;
 use crate::frames;
 use crate::history::Event;
@@ -21,6 +22,8 @@ impl World<'_> {
         let kind = self.plan.faults[index].kind.clone();
         let lasts_ns = kind.lasts_ms() * 1_000_000;
         let count = self.nodes.len();
+        self.gather_all();
+        self.fair_from = self.fair_from.max(self.now + lasts_ns + FOUL_NS);
         match &kind {
             FaultKind::Partition { nodes, .. } => {
                 for node in nodes {

@@ -7,12 +7,12 @@ use super::queue::{Happening, ToBroker};
 use super::world::World;
 
 impl World<'_> {
-    pub(super) fn travel_ns(&mut self, node: usize) -> u64 {
+    /// What a message takes; `x`: a random number from 0 to 1.
+    pub(super) fn travel_ns(&self, node: usize, x: f64) -> u64 {
         let (min, max) = (self.plan.topology.latency_min_us, self.plan.topology.latency_max_us);
         let jitter = self.jitters_us.iter().copied().max();
         let most = jitter.unwrap_or(0).max(max);
         // Mostly near the least.
-        let x = self.latency.f64();
         let us = min as f64 + (most - min) as f64 * x * x * x;
         (us * 1_000.0) as u64 + self.nodes[node].path.delay_ns()
     }
@@ -22,7 +22,8 @@ impl World<'_> {
             self.nodes[node].path.held_out.push(message);
             return;
         }
-        let arrival = self.now + self.travel_ns(node);
+        let x = self.latency.f64();
+        let arrival = self.now + self.travel_ns(node, x);
         let path = &mut self.nodes[node].path;
         path.last_out = arrival.max(path.last_out + 1);
         let (at, life) = (path.last_out, self.nodes[node].life);
@@ -44,11 +45,10 @@ impl World<'_> {
             }
             return;
         }
-        let arrival = self.now + self.travel_ns(node);
-        let path = &mut self.nodes[node].path;
-        path.last_in = arrival.max(path.last_in + 1);
-        let at = path.last_in;
-        path.inbox.push_back((at, message));
+        self.take_from_stream(node);
+        let x = self.latency.f64();
+        let arrival = self.now + self.travel_ns(node, x);
+        let at = self.nodes[node].path.arrives(arrival, message);
         self.wake_at(node, at);
     }
 

@@ -64,6 +64,7 @@ impl World<'_> {
         if !self.nodes[node].is_running() {
             return;
         }
+        self.catch_up(node);
         let began = lock(&self.history).here();
         let found = match &self.nodes[node].participant {
             Some(Participant::Real { caches, .. }) => {
@@ -119,6 +120,7 @@ impl World<'_> {
         if self.nodes[node].life != life {
             return;
         }
+        self.catch_up(node);
         let Some(Some(load)) = self.nodes[node].loads.get(load) else { return };
         let (cache, key, began) = (load.cache, load.key, load.began);
         let parts = if cache == CacheName::Pages {
@@ -135,6 +137,9 @@ impl World<'_> {
             };
             let gathered = ready(fill.scope(async { gather.page(key) })).unwrap_or_default();
             gathered.tag(fill);
+            for key in gathered.own {
+                self.stored.entry(key).or_default().insert(node);
+            }
             gathered.parts
         } else {
             vec![Part { cache, key, version: self.source.version(key), began }]
@@ -158,6 +163,7 @@ impl World<'_> {
             self.queue.push(self.now + 5_000_000, again);
             return;
         }
+        self.catch_up(node);
         let Some(load) = self.nodes[node].loads.get_mut(load).and_then(Option::take) else {
             return;
         };
@@ -194,6 +200,9 @@ impl World<'_> {
                 }
             }
         }
+        if cache == CacheName::Rows {
+            self.stored.entry(key).or_default().insert(node);
+        }
         self.record(&Event::LoadEnded { node, cache, key });
         self.record(&Event::Read { node, cache, key, began: read, how: How::Fill, value });
         if self.watched {
@@ -207,6 +216,7 @@ impl World<'_> {
         if !self.nodes[node].is_running() {
             return;
         }
+        self.catch_up(node);
         let version = self.commit(Some(node), key);
         if self.terms.naive {
             self.naive_write(node, key, version);
@@ -239,17 +249,16 @@ impl World<'_> {
         self.wake_now(node);
     }
 
-    /// A new version of a row, and who else holds an older one.
+    /// A new version of a row, and who else holds an older one. A follower may turn out to have lost it before.
     pub(super) fn commit(&mut self, by: Option<usize>, key: u64) -> u64 {
         let version = self.source.commit(key);
-        let holders: Vec<_> = (0..self.nodes.len())
-            .filter(|node| Some(*node) != by)
-            .filter(|node| match &self.nodes[*node].participant {
-                Some(Participant::Real { caches, .. }) => caches.holds_older(key, version),
-                Some(Participant::Naive(naive)) => naive.holds_older(key, version),
-                None => false,
-            })
-            .collect();
+        let stored = self.stored.entry(key).or_default();
+        stored.retain(|node| match &self.nodes[*node].participant {
+            Some(Participant::Real { caches, .. }) => caches.holds_older(key, version),
+            Some(Participant::Naive(naive)) => naive.holds_older(key, version),
+            None => false,
+        });
+        let holders: Vec<_> = stored.iter().copied().filter(|node| Some(*node) != by).collect();
         self.record(&Event::Committed { by, key, version, holders: &holders });
         version
     }

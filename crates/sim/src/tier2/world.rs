@@ -1,5 +1,6 @@
 //! The world of the discrete-event tier, and its clockwork.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use twox_hash::XxHash3_64;
@@ -8,6 +9,7 @@ use unstale::Counters;
 use super::broker::Broker;
 use super::node::SimNode;
 use super::queue::{Happening, Queue, ToBroker};
+use super::stream::Stream;
 use crate::app::{SharedHistory, Source, lock};
 use crate::clock::{MachineClock, TrueTime};
 use crate::history::{Event, History, Trace};
@@ -33,7 +35,15 @@ pub(super) struct World<'p> {
     pub(super) queue: Queue,
     pub(super) nodes: Vec<SimNode>,
     pub(super) broker: Broker,
+    /// What followers take.
+    pub(super) stream: Stream,
+    /// Those who do not follow.
+    pub(super) apart: BTreeSet<usize>,
+    /// From when on it is fair weather, as far as is known.
+    pub(super) fair_from: u64,
     pub(super) source: Source,
+    /// Who has stored a row, and may hold it still.
+    pub(super) stored: BTreeMap<u64, BTreeSet<usize>>,
     /// What reached the broker while it stood still.
     pub(super) stalled: Vec<(usize, u64, ToBroker)>,
     pub(super) latency: fastrand::Rng,
@@ -97,7 +107,11 @@ impl<'p> World<'p> {
             queue: Queue::default(),
             nodes: clocks.into_iter().map(SimNode::new).collect(),
             broker: Broker::new(count),
+            stream: Stream::new(plan.seed),
+            apart: (0..count).collect(),
+            fair_from: 0,
             source: Source::default(),
+            stored: BTreeMap::new(),
             stalled: Vec::new(),
             latency: stream(plan.seed, "latency"),
             loads: stream(plan.seed, "loads"),

@@ -7,6 +7,8 @@ mod header;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use ::bytes::{Bytes, BytesMut};
 use twox_hash::XxHash3_64;
 
@@ -30,11 +32,24 @@ pub(crate) struct Codec {
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) header: Header,
-    /// The frame as it was met.
-    pub(crate) frame: Bytes,
     /// The part of it that is the same in every attempt.
     pub(crate) compared: Bytes,
     pub(crate) body: Result<Body, Unreadable>,
+    pub(crate) kept: Arc<Kept>,
+}
+
+/// What the log keeps of a frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// As in the header.
+    pub(crate) numbered: Option<Numbered>,
+    pub(crate) attempt: u32,
+    /// Of the compared bytes.
+    pub(crate) digest: u64,
+    /// The whole frame, if it may carry targets.
+    pub(crate) frame: Option<Bytes>,
+    /// Where its compared bytes begin.
+    pub(crate) compared_from: usize,
 }
 
 /// Why a frame of ours cannot be read. If it may carry targets, it may have named anything.
@@ -92,7 +107,15 @@ impl Codec {
                 (Header { may_carry_targets, ..header }, body)
             }
         };
-        Ok(Received { header, frame: frame.clone(), compared: envelope.compared, body })
+        let compared = envelope.compared;
+        let kept = Arc::new(Kept {
+            numbered: header.origin,
+            attempt: header.attempt,
+            digest: digest(&compared),
+            frame: header.may_carry_targets.then(|| frame.clone()),
+            compared_from: frame.len() - compared.len(),
+        });
+        Ok(Received { header, compared, body, kept })
     }
 }
 
