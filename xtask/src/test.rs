@@ -21,10 +21,11 @@ fn simulation() -> Done {
     let sim = ["--package", "unstale-sim"];
     let tests = ["--test", "determinism", "--test", "cross_check"];
     run(cargo(&["test", "--release"]).args(sim).args(tests))?;
-    let storms: [&[&str]; 3] = [
+    let storms: [&[&str]; 4] = [
         &["--tier", "1", "--transport", "redis", "--seeds", "40"],
         &["--tier", "1", "--transport", "memory", "--seeds", "40"],
         &["--tier", "2", "--seeds", "200"],
+        &["--tier", "2", "--focus", "all", "--seeds", "10"],
     ];
     for storm in storms {
         let mut simulate = cargo(&["run", "--release", "--quiet"]);

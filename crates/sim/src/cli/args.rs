@@ -51,6 +51,8 @@ pub(super) enum What {
     /// Much of everything, and no cell of the coverage table may be empty.
     Nightly,
     Batch(Batch),
+    /// The same with each focus in turn.
+    EachFocus(Batch),
     /// Until the mutant is noticed.
     Mutant(Batch),
     /// One mutant over several ranges of seeds, for the table.
@@ -71,6 +73,7 @@ struct Given {
     duration: Option<Duration>,
     mode: Option<Mode>,
     focus: Option<&'static str>,
+    each_focus: bool,
     plan: Option<PathBuf>,
     mutant: Option<String>,
     out: Option<PathBuf>,
@@ -152,6 +155,7 @@ fn choose(given: &mut Given, name: &str, value: &str) -> Result<(), String> {
         "seeds" => given.seeds = Some(values::seeds(value)?),
         "seed" => given.seeds = Some(values::seed(value)?),
         "nodes" => given.nodes = Some(values::nodes(value)?),
+        "focus" if value == "all" => given.each_focus = true,
         "focus" => given.focus = Some(values::focus(value)?),
         "duration" => given.duration = Some(values::duration(value)?),
         _ => given.mode = Some(values::freshness(value)?),
@@ -175,6 +179,9 @@ fn what(given: &Given) -> Result<What, Usage> {
     if given.compare && (given.mutant.is_some() || given.plan.is_some()) {
         return usage("--compare draws plans of its own; leave out --mutant and --plan");
     }
+    if given.each_focus && given.mutant.is_some() {
+        return usage("--focus all: a mutant is hunted with one; name it, or leave it out");
+    }
     match given.mutant.as_deref() {
         Some("all") if given.plan.is_some() => {
             usage("--mutant all draws its plans; leave out --plan, or name one mutant")
@@ -187,6 +194,7 @@ fn what(given: &Given) -> Result<What, Usage> {
         Some(_) if given.ranges => Ok(What::Ranges(batch(given, Profile::Storm, 0..500)?)),
         Some(_) => Ok(What::Mutant(batch(given, Profile::Storm, 0..100)?)),
         None if given.compare => compare(given),
+        None if given.each_focus => Ok(What::EachFocus(batch(given, Profile::Storm, 0..4)?)),
         None if given.handed_on.is_empty() && given.plan.is_none() => Ok(What::Representative),
         None => {
             let profile = given.profile.unwrap_or_default();
@@ -235,10 +243,11 @@ fn batch(given: &Given, profile: Profile, seeds: Range<u64>) -> Result<Batch, Us
     }
     let transport = given.transport.unwrap_or(TransportKind::Redis);
     let profile = given.profile.unwrap_or(profile);
-    if given.focus.is_some() && given.profile.is_some_and(|it| it != Profile::Storm) {
+    let focused = given.focus.is_some() || given.each_focus;
+    if focused && given.profile.is_some_and(|it| it != Profile::Storm) {
         return usage(format!("--profile {profile}: a focus is a storm; leave one of them out"));
     }
-    let profile = if given.focus.is_some() { Profile::Storm } else { profile };
+    let profile = if focused { Profile::Storm } else { profile };
     values::fits(profile, given.duration).map_err(Usage)?;
     let request = Request {
         profile,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::plan::{Mode, Plan, Profile, Request};
+use crate::plan::{self, Mode, Plan, Profile, Request};
 use crate::tiers::{Tier, TransportKind};
 
 /// A range of seeds, all else being equal.
@@ -28,6 +28,15 @@ impl Batch {
             seeds,
             given: None,
         }
+    }
+
+    /// The same with each focus in turn.
+    pub(super) fn with_each_focus(&self) -> Vec<Self> {
+        let focused = |focus: &plan::Focus| Self {
+            request: Request { focus: Some(focus.name), ..self.request },
+            ..self.clone()
+        };
+        plan::focuses().map(focused).collect()
     }
 
     pub(super) fn plan(&self, seed: u64) -> Plan {

@@ -13,7 +13,7 @@ What to run
                          3: as 1, with many nodes on few hosts
   --transport NAME       memory or redis; tiers 1 and 3 (default: redis; implies --tier 1)
   --profile NAME         calm, swarm, storm or rolling (default: swarm)
-  --focus NAME           storms of one sequence of faults and nothing else; `--focus ?` lists
+  --focus NAME           storms of one sequence of faults and nothing else; `all`: each in turn
   --seeds A..B           from A until before B; N means 0..N
   --seed N               this one: the same run as ever
   --nodes N              how many nodes (default: drawn, or 16)

@@ -84,6 +84,7 @@ fn carry_out(args: &Args) -> Result<Exit, Error> {
         What::Mutant(batch) => kills::hunt(args, batch),
         What::Compare(batch) => compare::run(args, batch),
         What::Batch(batch) => simulate::run(args, std::slice::from_ref(batch)),
+        What::EachFocus(batch) => simulate::run(args, &batch.with_each_focus()),
         What::Nightly => nightly::run(args),
         What::Representative => simulate::run(args, &representative::batches()),
     }

@@ -7,7 +7,7 @@ use super::args::Args;
 use super::batch::Batch;
 use super::simulate::{conclude, drive};
 use super::{Error, Exit};
-use crate::plan::{self, Profile, Request};
+use crate::plan::{Profile, Request};
 use crate::tiers::{Tier, TransportKind};
 
 pub(super) fn run(args: &Args) -> Result<Exit, Error> {
@@ -28,10 +28,6 @@ fn batches() -> Vec<Batch> {
         ..Batch::new(Profile::Calm, 0..1)
     };
     let real = |tier, transport, batch| Batch { tier, transport, ..batch };
-    let focused = plan::focuses().map(|focus| Batch {
-        request: Request { profile: Profile::Storm, focus: Some(focus.name), ..Request::default() },
-        ..storm(0..10)
-    });
     let mut batches = vec![
         // Early: it takes one of the threads for long.
         calm(3_000),
@@ -43,7 +39,7 @@ fn batches() -> Vec<Batch> {
         storm(0..12_000),
         swarm(0..500),
     ];
-    batches.extend(focused);
+    batches.extend(storm(0..10).with_each_focus());
     batches
 }
 

@@ -14,7 +14,7 @@ mod profile;
 use serde::{Deserialize, Serialize};
 
 pub use faults::{Fault, FaultKind};
-pub(crate) use focus::{all as focuses, named as focus};
+pub(crate) use focus::{Focus, all as focuses, named as focus};
 pub use profile::{Mode, Profile, Request};
 
 /// All that is needed to repeat a run.

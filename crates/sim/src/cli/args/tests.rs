@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan;
 
 fn parse(arguments: &[&str]) -> Result<Args, Usage> {
     super::parse(arguments.iter().map(OsString::from))
@@ -46,6 +47,23 @@ fn options_say_what_is_run() {
     assert_eq!(batch(&["--seeds", "9"]).seeds, 0..9);
     assert_eq!(batch(&["--transport", "redis"]).tier, Tier::One);
     assert_eq!(batch(&["--profile", "storm"]).tier, Tier::Two);
+}
+
+#[test]
+fn a_focus_is_a_storm() {
+    let it = batch(&["--focus", "two-marks"]);
+    assert_eq!((it.request.focus, it.request.profile), (Some("two-marks"), Profile::Storm));
+    assert_eq!(it.command(3, None), "cargo xtask sim --tier 2 --focus two-marks --seed 3");
+    let What::EachFocus(each) = parse(&["--focus", "all", "--seeds", "2"]).unwrap().what else {
+        panic!("not each focus");
+    };
+    assert_eq!(each.with_each_focus().len(), plan::focuses().count());
+    let refused = |arguments: &[&str]| parse(arguments).unwrap_err().to_string();
+    assert!(refused(&["--focus", "no-such"]).contains("two-marks"));
+    assert!(
+        refused(&["--focus", "two-marks", "--profile", "calm"]).contains("leave one of them out")
+    );
+    assert!(refused(&["--focus", "all", "--mutant", "all"]).contains("name it"));
 }
 
 #[test]

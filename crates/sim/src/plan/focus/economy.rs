@@ -26,7 +26,7 @@ fn bounded(topology: &mut Topology) {
     topology.mode = crate::plan::Mode::Within { ms: 500 };
 }
 
-/// A node is cut and misses something; another loses a frame; and a third changes a lot.
+/// A node is cut and misses something; another loses a frame; and a third changes a lot, some of which is accepted twice.
 fn short_cuts(scene: &mut Scene<'_>) {
     let (cut, deaf, writer) = (scene.node(0), scene.node(1), scene.node(2));
     let rows = scene.rows(3);
@@ -37,6 +37,9 @@ fn short_cuts(scene: &mut Scene<'_>) {
     scene.write(320, writer, rows[2]);
     for key in 0..10 {
         scene.write(500 + 9 * key, writer, key);
+    }
+    for place in 0..6 {
+        scene.fault(620 + 3 * place, FaultKind::Duplicate { back: 2 * place as usize });
     }
 }
 
