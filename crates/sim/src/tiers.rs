@@ -95,11 +95,14 @@ pub(crate) fn run(
         return Err(CannotRun { tier, reason });
     }
     Ok(match tier {
-        Tier::One => tier1::run(plan, Carrier::Kind(transport), plan.topology.nodes, options),
+        Tier::One => {
+            let hosts = plan.topology.nodes;
+            tier1::run(&plan.listed(), Carrier::Kind(transport), hosts, options)
+        }
         Tier::Two => tier2::run(plan, options),
         Tier::Three => {
             let hosts = HOSTS.min(plan.topology.nodes);
-            tier1::run(plan, Carrier::Kind(transport), hosts, options)
+            tier1::run(&plan.listed(), Carrier::Kind(transport), hosts, options)
         }
     })
 }

@@ -116,6 +116,33 @@ fn topology(request: &Request, seed: u64) -> Topology {
     if calm { Topology { keys: 100, source_max_us: 5_000, ..topology } } else { topology }
 }
 
+/// The same workload as a list, with the same number of events in the mean.
+pub(super) fn listed_rates(plan: &Plan, rates: Rates) -> Vec<Op> {
+    let mut rng = stream(plan.seed, "rates");
+    let (topology, mut ops) = (&plan.topology, Vec::new());
+    let last_ms = plan.heal_ms.min(plan.duration_ms.saturating_sub(1_500));
+    for at_ms in topology.start_within_ms..last_ms {
+        for _ in 0..happens(&mut rng, rates.writes_per_s) {
+            let writer = rng.usize(..rates.writers.clamp(1, topology.nodes));
+            // Spread over the cluster.
+            let node = writer * topology.nodes / rates.writers.max(1) % topology.nodes;
+            let key = skewed(&mut rng, topology.keys);
+            ops.push(Op { at_ms, node, what: Action::Write { key, by: Means::Key } });
+        }
+        for _ in 0..happens(&mut rng, rates.reads_per_s * topology.nodes as f64) {
+            let (node, key) = (rng.usize(..topology.nodes), skewed(&mut rng, topology.keys));
+            ops.push(Op { at_ms, node, what: Action::Read { key } });
+        }
+    }
+    ops
+}
+
+/// How often something happens in a millisecond that happens so often in a second.
+fn happens(rng: &mut fastrand::Rng, per_s: f64) -> u64 {
+    let mean = per_s / 1e3;
+    mean as u64 + u64::from(rng.f64() < mean.fract())
+}
+
 fn workload(topology: &Topology, heal_ms: u64, duration_ms: u64, seed: u64) -> Vec<Op> {
     let mut rng = stream(seed, "workload");
     let busy = rng.f64() < 0.5;

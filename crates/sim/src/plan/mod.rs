@@ -168,6 +168,15 @@ impl Plan {
         2 + self.faults.iter().map(|it| it.kind.clears_allowed()).sum::<u64>()
     }
 
+    /// The same with its workload as a list, for those that know no rates.
+    pub(crate) fn listed(&self) -> Self {
+        let workload = match self.rates {
+            Some(rates) => draw::listed_rates(self, rates),
+            None => self.workload.clone(),
+        };
+        Self { workload, rates: None, ..self.clone() }
+    }
+
     /// Draws a plan.
     pub fn draw(request: &Request, seed: u64) -> Self {
         match request.focus.and_then(focus::named) {
@@ -202,6 +211,19 @@ mod tests {
         let draw = |seed| Plan::draw(&Request::default(), seed);
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
+    }
+
+    #[test]
+    fn rates_become_a_list_with_as_many_events() {
+        let request = Request { profile: Profile::Calm, nodes: Some(16), ..Request::default() };
+        let plan = Plan::draw(&request, 3).listed();
+        assert!(plan.rates.is_none() && plan.workload.is_sorted_by_key(|op| op.at_ms));
+        let writes = |op: &&Op| matches!(op.what, Action::Write { .. });
+        let written = plan.workload.iter().filter(writes).count();
+        // 8 s of 10 writes a second, and of 2 reads a second of each node.
+        assert!((50..110).contains(&written), "{written}");
+        let read = plan.workload.len() - written;
+        assert!((200..320).contains(&read), "{read}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use unstale::{Cache, Fill, Loaded, Lookup};
 use super::naive;
 use super::node::{Load, Participant, Waiting};
 use super::queue::Happening;
-use super::world::World;
+use super::world::{LAST_MS, World};
 use crate::app::{Caches, SharedHistory, Source, lock};
 use crate::history::{Event, How, Place};
 use crate::plan::{Action, Means};
@@ -41,6 +41,11 @@ impl World<'_> {
 
     pub(super) fn rate(&mut self, node: usize, write: bool) {
         let Some(rates) = self.plan.rates else { return };
+        // What is written at the last moment cannot have reached anybody.
+        let last_ms = self.plan.heal_ms.min(self.plan.duration_ms.saturating_sub(LAST_MS));
+        if write && self.now > last_ms * 1_000_000 {
+            return;
+        }
         let key = crate::rng::skewed(&mut self.rates, self.plan.topology.keys);
         let count = self.nodes.len();
         let (per_s, next) = if write {
