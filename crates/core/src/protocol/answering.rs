@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 
 use super::log::Log;
 use super::wire::{Numbered, Replay, Replayed, Synced, VECTOR_ENTRY_LEN, replayed_len};
@@ -25,7 +25,7 @@ struct Pending {
 pub(crate) struct Answering {
     pending: Vec<Pending>,
     /// All nonces in `pending`, and perhaps more.
-    nonces: HashSet<u64, RandomState>,
+    nonces: HashSet<u64, FixedState>,
     most: usize,
     /// When the first of those is due that we can witness, as far as is known, and of the others. Kept, since
     /// every input asks for them, and a cluster that starts has a `Sync` of each node here.
@@ -38,8 +38,10 @@ impl Answering {
     /// A node that has just become synced lets the askers first hear whoever made it so.
     const REARM: Duration = Duration::from_millis(50);
 
-    pub(crate) fn new(most: usize) -> Self {
-        Self { pending: Vec::new(), nonces: HashSet::default(), most, first_due: [None; 2] }
+    /// `seed` is nobody else's: whoever knew it could choose nonces that fall together.
+    pub(crate) fn new(most: usize, seed: u64) -> Self {
+        let nonces = HashSet::with_hasher(FixedState::with_seed(seed));
+        Self { pending: Vec::new(), nonces, most, first_due: [None; 2] }
     }
 
     /// A `Sync` was met. Beyond the limit it is not answered: the asker's deadline covers that.

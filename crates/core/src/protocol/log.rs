@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 
 use super::publisher::Attempt;
 use super::wire::{Kept, Mark, Numbered, Received, Replayed};
@@ -25,7 +25,7 @@ pub(crate) struct Log {
     /// The sequence of the first entry; sequences count up and are never reused.
     first: u64,
     /// Where each number was first met.
-    index: HashMap<ByNumber, u64, RandomState>,
+    index: HashMap<ByNumber, u64, FixedState>,
     /// The last numbered frame.
     mark: Option<Mark>,
     bytes: usize,
@@ -68,11 +68,12 @@ pub(crate) enum Met {
 }
 
 impl Log {
-    pub(crate) fn new(max_frames: usize, max_bytes: usize) -> Self {
+    /// `seed` is nobody else's: whoever knew it could choose numbers that fall together.
+    pub(crate) fn new(max_frames: usize, max_bytes: usize, seed: u64) -> Self {
         Self {
             entries: VecDeque::new(),
             first: 0,
-            index: HashMap::default(),
+            index: HashMap::with_hasher(FixedState::with_seed(seed)),
             mark: None,
             bytes: 0,
             max_frames,
@@ -82,7 +83,11 @@ impl Log {
 
     /// Empties it for a new subscription.
     pub(crate) fn reset(&mut self) {
-        *self = Self::new(self.max_frames, self.max_bytes);
+        self.entries.clear();
+        self.first = 0;
+        self.index.clear();
+        self.mark = None;
+        self.bytes = 0;
     }
 
     /// Whether this frame is in the log already. Does not change the log.
@@ -225,7 +230,7 @@ mod tests {
     }
 
     fn log() -> Log {
-        Log::new(3, 10_000)
+        Log::new(3, 10_000, 1)
     }
 
     #[test]
@@ -269,7 +274,7 @@ mod tests {
         assert!(log.replay_one((ORIGIN, 6)).is_none());
         assert!(log.replay_one((ORIGIN, 7)).is_some());
         assert!(log.reaches(6) && !log.reaches(5));
-        let mut small = Log::new(100, 60);
+        let mut small = Log::new(100, 60, 1);
         for number in 1..=9 {
             small.meet(&frame(number, 1, "a"));
         }

@@ -150,10 +150,10 @@ impl Replica {
         Self {
             publisher: Publisher::new(id, &config),
             sealing_attempt: Attempt::none(&mut rng),
-            log: Log::new(config.max_log_frames, config.max_log_bytes),
+            log: Log::new(config.max_log_frames, config.max_log_bytes, seed),
             vector: Vector::new(config.max_origins, config.max_ranges),
             fences: Fences::new(),
-            answering: Answering::new(config.max_pending.min(config.max_frame_bytes / 32)),
+            answering: Answering::new(config.max_pending.min(config.max_frame_bytes / 32), seed),
             beacon_interval: config.beacon_steady,
             forget_at: now.after(config.vector_window),
             codec,
