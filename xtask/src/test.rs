@@ -3,6 +3,9 @@
 use crate::shell::{cargo, output, run};
 use crate::{Done, architecture, redis};
 
+/// The simulator's package.
+const SIM: &str = "unstale-sim";
+
 /// Runs all of it; the first failure stops.
 pub(crate) fn everything() -> Done {
     architecture::run()?;
@@ -10,29 +13,18 @@ pub(crate) fn everything() -> Done {
     let redis_server = redis::server()?;
     eprintln!("xtask: {}={}", redis::VARIABLE, redis_server.display());
     // Feature `fred` is the only one that nothing in the workspace switches on by itself.
-    let mut tests = cargo(&["test", "--workspace", "--features", "unstale-redis/fred"]);
-    run(tests.env(redis::VARIABLE, &redis_server))?;
+    let features = ["--features", "unstale-redis/fred"];
+    let mut tests = cargo(&["test", "--workspace", "--exclude", SIM]);
+    run(tests.args(features).env(redis::VARIABLE, &redis_server))?;
     model()
 }
 
-/// That a simulated run repeats itself, on which all else rests that the simulator says, and that its tiers agree; then
-/// some seeds of the worst weather in each tier. Optimised: it is a hundred times as much work as any test.
+/// The simulator and what it says: first that a run repeats itself, on which all else rests. Optimised: it is a hundred
+/// times as much work as any other test.
 fn simulation() -> Done {
-    let sim = ["--package", "unstale-sim"];
-    let tests = ["--test", "determinism", "--test", "cross_check"];
-    run(cargo(&["test", "--release"]).args(sim).args(tests))?;
-    let storms: [&[&str]; 4] = [
-        &["--tier", "1", "--transport", "redis", "--seeds", "40"],
-        &["--tier", "1", "--transport", "memory", "--seeds", "40"],
-        &["--tier", "2", "--seeds", "200"],
-        &["--tier", "2", "--focus", "all", "--seeds", "10"],
-    ];
-    for storm in storms {
-        let mut simulate = cargo(&["run", "--release", "--quiet"]);
-        simulate.args(sim).args(["--bin", "unstale-sim", "--", "--profile", "storm"]).args(storm);
-        run(&mut simulate)?;
-    }
-    Ok(())
+    let test = ["test", "--release", "--package", SIM];
+    run(cargo(&test).args(["--test", "determinism"]))?;
+    run(cargo(&test).args(["--", "--skip", "repeats_itself"]))
 }
 
 /// Core's model tests. Feature `model` swaps core's synchronisation primitives, so it is built by itself,

@@ -34,11 +34,15 @@ pub(crate) fn shrink(
         it.simplify_topology();
         it.shorten_faults();
         it.shorten_run();
-        if it.best.plan == before || it.spent() {
+        let stuck = it.best.plan == before && !it.leave_out_pairs();
+        if stuck || it.spent() {
             return it.best;
         }
     }
 }
+
+/// With more entries than this there are too many pairs.
+const MOST_PAIRED: usize = 40;
 
 /// One thing in a plan.
 #[derive(Clone)]
@@ -100,6 +104,26 @@ impl Shrinker<'_> {
             }
             size = if size == 1 { 0 } else { size.div_ceil(2) };
         }
+    }
+
+    /// Two that need each other and nothing else does: where one of a pair changes when everything after it happens,
+    /// the other may change it back. Whether any went.
+    fn leave_out_pairs(&mut self) -> bool {
+        let count = self.best.plan.entries();
+        if count > MOST_PAIRED {
+            return false;
+        }
+        let pairs =
+            (0..count).flat_map(|first| (first + 1..count).map(move |second| (first, second)));
+        for (first, second) in pairs {
+            let mut entries = entries(&self.best.plan);
+            entries.remove(second);
+            entries.remove(first);
+            if self.accept(with_entries(&self.best.plan, entries)) {
+                return true;
+            }
+        }
+        false
     }
 
     fn leave_out_nodes(&mut self) {

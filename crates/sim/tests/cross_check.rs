@@ -150,7 +150,6 @@ const THREE: [&[&str]; 2] =
     [&["--tier", "3", "--transport", "redis"], &["--tier", "3", "--transport", "memory"]];
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "slow where not optimised; `cargo xtask test` runs it")]
 fn tiers_two_and_three_say_the_same() {
     let two = said(TWO, |_| {});
     println!("{TWO:?}: {two:?}");
@@ -177,7 +176,6 @@ fn cut_all(plan: &mut Plan) {
 
 /// The bounds are narrow enough: a tier that did one of these would be noticed.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "slow where not optimised; `cargo xtask test` runs it")]
 fn a_tier_that_is_wrong_is_noticed() {
     let (two, three) = (said(TWO, |_| {}), said(THREE[0], |_| {}));
     for (wrong, noticed) in [

@@ -160,6 +160,12 @@ impl Plan {
         self.workload.len() + self.faults.len()
     }
 
+    /// How many faults of its kind come before this one: its name among them, also when others are left out.
+    pub(crate) fn ordinal(&self, index: usize) -> u64 {
+        let name = self.faults[index].kind.name();
+        self.faults[..index].iter().filter(|it| it.kind.name() == name).count() as u64
+    }
+
     /// How often a node may drop everything, in a healthy implementation.
     pub(crate) fn clears_allowed(&self) -> u64 {
         if self.orderly {

@@ -74,13 +74,21 @@ impl World<'_> {
             FaultKind::FailingSource { .. } => self.universe.source().set_failing(true),
             FaultKind::Burst { node, writes } => self.burst(index, *node % count, *writes),
             FaultKind::OtherLanes => {
-                let mut rng = stream_of(self.universe.plan.seed, "other lanes", index as u64);
+                let mut rng = stream_of(
+                    self.universe.plan.seed,
+                    "other lanes",
+                    self.universe.plan.ordinal(index),
+                );
                 self.publish_foreign(frames::beacon_of_another(&mut rng, 7));
             }
             FaultKind::NewerVersion { key } => self.foreign(*key, true),
             FaultKind::Anonymous { key } => self.foreign(*key, false),
             FaultKind::Garbage { bytes } => {
-                let mut rng = stream_of(self.universe.plan.seed, "garbage", index as u64);
+                let mut rng = stream_of(
+                    self.universe.plan.seed,
+                    "garbage",
+                    self.universe.plan.ordinal(index),
+                );
                 self.publish_foreign(frames::garbage(&mut rng, *bytes));
             }
             FaultKind::Cut { .. }
@@ -361,7 +369,8 @@ impl World<'_> {
     }
 
     fn burst(&self, index: usize, node: usize, writes: u32) {
-        let mut rng = stream_of(self.universe.plan.seed, "burst", index as u64);
+        let mut rng =
+            stream_of(self.universe.plan.seed, "burst", self.universe.plan.ordinal(index));
         for _ in 0..writes {
             let key = rng.u64(..self.universe.plan.topology.keys);
             let by = if rng.u32(0..4) == 0 { Means::Tag } else { Means::Key };

@@ -82,7 +82,8 @@ impl World<'_> {
             FaultKind::LoseAnswers { node, .. } => self.broker.lose_answers[*node % count] += 1,
             FaultKind::OtherLanes => {
                 if !self.plan.topology.authenticated && self.broker.down == 0 {
-                    let mut rng = stream_of(self.plan.seed, "other lanes", index as u64);
+                    let mut rng =
+                        stream_of(self.plan.seed, "other lanes", self.plan.ordinal(index));
                     self.accept(&frames::beacon_of_another(&mut rng, OTHER_LANES), 0);
                 }
             }
@@ -105,7 +106,7 @@ impl World<'_> {
                 self.nodes[*node % count].standing += 1;
             }
             FaultKind::Garbage { bytes } => {
-                let mut rng = stream_of(self.plan.seed, "garbage", index as u64);
+                let mut rng = stream_of(self.plan.seed, "garbage", self.plan.ordinal(index));
                 let frame = frames::garbage(&mut rng, *bytes);
                 self.accept(&frame, 0);
             }
@@ -118,7 +119,7 @@ impl World<'_> {
             FaultKind::SlowSource { latency_ms, .. } => self.source.set_slow(*latency_ms, true),
             FaultKind::FailingSource { .. } => self.source.set_failing(true),
             FaultKind::Burst { node, writes } => {
-                let mut rng = stream_of(self.plan.seed, "burst", index as u64);
+                let mut rng = stream_of(self.plan.seed, "burst", self.plan.ordinal(index));
                 for _ in 0..*writes {
                     let key = rng.u64(..self.plan.topology.keys);
                     let by = if rng.u32(0..4) == 0 { Means::Tag } else { Means::Key };
@@ -169,7 +170,8 @@ impl World<'_> {
                 let node = *node % count;
                 self.nodes[node].clock.was_suspended(for_ms * 1_000_000);
                 self.record(&Event::Resumed { node });
-                let (life, within) = (self.nodes[node].life, self.chance.u64(..50_000_000));
+                let (life, within) =
+                    (self.nodes[node].life, self.drawn("watchdog", node, 0).u64(..50_000_000));
                 self.queue.push(self.now + within, Happening::Watchdog { node, life });
                 self.go_on(node);
             }
@@ -198,7 +200,7 @@ impl World<'_> {
         path.blocked_in -= u32::from(inward);
         // Without a bound a dead connection is noticed after 20 s only: longer than a run has.
         let can_die = !keeps && self.terms.within.is_some();
-        let dies = can_die && self.chance.bool();
+        let dies = can_die && self.drawn("dead connections", node, 0).bool();
         if dies && self.terms.naive {
             // It would stay deaf for ever; a kind library notices at once.
             self.nodes[node].path.held_out.clear();

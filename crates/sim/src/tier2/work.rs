@@ -101,7 +101,8 @@ impl World<'_> {
             _ => None,
         };
         let began = self.record(&Event::LoadBegan { node, cache, key, shared: false }).seq;
-        let tag_late = self.loads.bool();
+        let mut rng = self.drawn("loads", node, key << 2 | cache as u64);
+        let tag_late = rng.bool();
         if !tag_late && let Some(fill) = fill.as_ref().filter(|_| cache != CacheName::Pages) {
             fill.tag(tag_name(tag_of(key)));
         }
@@ -115,8 +116,8 @@ impl World<'_> {
         let life = of.life;
         let most = self.plan.topology.source_max_us * 1_000;
         let slow = self.source.slowness_ms() * 1_000_000;
-        let whole = self.loads.u64(200_000..most.max(300_000)) + slow;
-        let read_at = self.now + self.loads.u64(..whole);
+        let whole = rng.u64(200_000..most.max(300_000)) + slow;
+        let read_at = self.now + rng.u64(..whole);
         self.queue.push(read_at, Happening::ReadSource { node, life, load: place });
         self.queue.push(self.now + whole, Happening::EndLoad { node, life, load: place });
     }

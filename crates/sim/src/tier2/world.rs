@@ -47,8 +47,6 @@ pub(super) struct World<'p> {
     /// What reached the broker while it stood still.
     pub(super) stalled: Vec<(usize, u64, ToBroker)>,
     pub(super) latency: fastrand::Rng,
-    pub(super) loads: fastrand::Rng,
-    pub(super) chance: fastrand::Rng,
     pub(super) rates: fastrand::Rng,
     /// When the last primary was demoted.
     pub(super) demoted_at: u64,
@@ -114,8 +112,6 @@ impl<'p> World<'p> {
             stored: BTreeMap::new(),
             stalled: Vec::new(),
             latency: stream(plan.seed, "latency"),
-            loads: stream(plan.seed, "loads"),
-            chance: stream(plan.seed, "chance"),
             rates: stream(plan.seed, "rates"),
             demoted_at: 0,
             jitters_us: Vec::new(),
@@ -126,6 +122,13 @@ impl<'p> World<'p> {
             sampled: Counters::default(),
             cloned: false,
         }
+    }
+
+    /// The stream of a concern for what happens to this node now, `what` of several, whatever happened before: so a plan
+    /// that is made smaller keeps the rest of what it draws.
+    pub(super) fn drawn(&self, concern: &str, node: usize, what: u64) -> fastrand::Rng {
+        let salt = stream_of(self.plan.seed, concern, (node as u64) << 32 | what).u64(..);
+        stream_of(salt, concern, self.now)
     }
 
     pub(super) fn record(&self, event: &Event<'_>) -> crate::history::Place {
