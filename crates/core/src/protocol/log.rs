@@ -189,12 +189,12 @@ impl Log {
     /// Everything from this sequence on, as an answer carries it.
     pub(crate) fn replay_from(&self, seq: u64) -> impl Iterator<Item = Replayed> {
         let skip = usize::try_from(seq.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        self.entries.iter().skip(skip).filter_map(|kept| replayed(kept))
+        self.entries.iter().skip(skip).filter_map(|kept| kept.replayed())
     }
 
     /// The frame with this number, as a reply carries it.
     pub(crate) fn replay_one(&self, numbered: Numbered) -> Option<Replayed> {
-        replayed(self.find(Some(numbered))?)
+        self.find(Some(numbered))?.replayed()
     }
 
     #[cfg(any(test, feature = "simulation"))]
@@ -203,14 +203,18 @@ impl Log {
     }
 }
 
-/// How an answer carries an entry.
-fn replayed(kept: &Kept) -> Option<Replayed> {
-    match &kept.frame {
-        Some(_) if kept.numbered.is_none() && mutation::active(Mutation::AnonymousNotReplayed) => {
-            None
+impl Kept {
+    /// How an answer carries it.
+    fn replayed(&self) -> Option<Replayed> {
+        match &self.frame {
+            Some(_)
+                if self.numbered.is_none() && mutation::active(Mutation::AnonymousNotReplayed) =>
+            {
+                None
+            }
+            Some(frame) => Some(Replayed::Frame(frame.clone())),
+            None => self.numbered.map(Replayed::Met),
         }
-        Some(frame) => Some(Replayed::Frame(frame.clone())),
-        None => kept.numbered.map(Replayed::Met),
     }
 }
 

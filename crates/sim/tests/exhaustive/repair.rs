@@ -210,7 +210,7 @@ impl Node {
 }
 
 impl LogEntry {
-    // mirrors Entry::replayed, protocol/log.rs
+    // mirrors Kept::replayed, protocol/log.rs
     fn replayed(&self) -> Replayed {
         let Mark { origin, number, .. } = self.mark;
         Replayed { origin, number, version: self.version }
