@@ -26,20 +26,23 @@ fn bounded(topology: &mut Topology) {
     topology.mode = crate::plan::Mode::Within { ms: 500 };
 }
 
-/// A node is cut and misses something; another loses a frame; and a third changes a lot, some of which is accepted twice.
+/// A node is cut and misses something; another loses a frame; and a third changes a lot. Then all of it is accepted
+/// again, also what the first had said on its last subscription.
 fn short_cuts(scene: &mut Scene<'_>) {
     let (cut, deaf, writer) = (scene.node(0), scene.node(1), scene.node(2));
     let rows = scene.rows(3);
-    scene.cut(0, &[cut]);
-    scene.write(5, writer, rows[0]);
+    scene.write(0, cut, 11);
+    scene.cut(12, &[cut]);
+    scene.write(17, writer, rows[0]);
     scene.lose_to(300, &[deaf], 1);
     scene.write(301, writer, rows[1]);
     scene.write(320, writer, rows[2]);
     for key in 0..10 {
         scene.write(500 + 9 * key, writer, key);
     }
-    for place in 0..6 {
-        scene.fault(620 + 3 * place, FaultKind::Duplicate { back: 2 * place as usize });
+    // As many back each time: one after the other, since each is a last frame itself then.
+    for place in 0..45 {
+        scene.fault(620 + place, FaultKind::Duplicate { back: 44 });
     }
 }
 
