@@ -41,12 +41,10 @@ pub(crate) fn listed(frame: &[u8]) -> Vec<NodeId> {
         .collect()
 }
 
-/// The number of lanes that a beacon says.
-pub(crate) fn lanes(frame: &[u8]) -> Option<u16> {
-    match with_origin(frame)? {
-        (_, _, [BEACON, low, high, ..]) => Some(u16::from_le_bytes([*low, *high])),
-        _ => None,
-    }
+/// Whether it is a beacon that says [other lanes](OTHER_LANES).
+pub(crate) fn has_other_lanes(frame: &[u8]) -> bool {
+    matches!(with_origin(frame), Some((_, _, [BEACON, low, high, ..]))
+        if u16::from_le_bytes([*low, *high]) == OTHER_LANES)
 }
 
 /// Origin, number and body, if the frame has an origin.
@@ -70,8 +68,11 @@ fn after_header(frame: &[u8]) -> Option<&[u8]> {
     if key == [0, 0] { Some(rest) } else { rest.get(MAC_LEN..) }
 }
 
-/// The first beacon of a node with so many lanes, whatever the seed calls it.
-pub(crate) fn beacon_of_another(rng: &mut fastrand::Rng, lanes: u16) -> Bytes {
+/// How many lanes no node of a simulation has.
+pub(crate) const OTHER_LANES: u16 = 7;
+
+/// The first beacon of a node with [other lanes](OTHER_LANES), whatever the seed calls it.
+pub(crate) fn beacon_of_another(rng: &mut fastrand::Rng) -> Bytes {
     let mut frame = BytesMut::new();
     envelope(&mut frame);
     frame.put_u8(1);
@@ -79,7 +80,7 @@ pub(crate) fn beacon_of_another(rng: &mut fastrand::Rng, lanes: u16) -> Bytes {
     frame.put_slice(&std::array::from_fn::<u8, 16, _>(|_| rng.u8(..)));
     frame.put_u64_le(1);
     frame.put_u8(BEACON);
-    frame.put_u16_le(lanes);
+    frame.put_u16_le(OTHER_LANES);
     frame.put_u8(0);
     frame.freeze()
 }

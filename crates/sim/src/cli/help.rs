@@ -21,7 +21,7 @@ What to run
   --freshness MODE       a bound in milliseconds, `eventual`, or `naive`: what usual
                          libraries do, for comparison (default: drawn)
   --plan FILE            this plan, as a run has written it
-  --nightly              much of everything, in about a quarter of an hour; and every
+  --nightly              much of everything, for the night: every
                          state of the protocol must be reached under every fault
   --compare              the rolling profile with a bound, without one, and naively
   --shrink               makes the plan of a failure smaller

@@ -2,7 +2,7 @@
 
 use super::faults::{Fault, FaultKind};
 use super::profile::{Mode, Profile, Request};
-use super::{Action, Means, Op, Plan, Rates, Topology, motifs};
+use super::{Action, LAST_MS, Means, Op, Plan, Rates, Topology, motifs};
 use crate::rng::{skewed, stream, stream_of};
 
 /// Beyond so many nodes the workload is given by rates.
@@ -120,12 +120,9 @@ fn topology(request: &Request, seed: u64) -> Topology {
 pub(super) fn listed_rates(plan: &Plan, rates: Rates) -> Vec<Op> {
     let mut rng = stream(plan.seed, "rates");
     let (topology, mut ops) = (&plan.topology, Vec::new());
-    let last_ms = plan.heal_ms.min(plan.duration_ms.saturating_sub(1_500));
-    for at_ms in topology.start_within_ms..last_ms {
+    for at_ms in topology.start_within_ms..plan.last_write_ms() {
         for _ in 0..happens(&mut rng, rates.writes_per_s) {
-            let writer = rng.usize(..rates.writers.clamp(1, topology.nodes));
-            // Spread over the cluster.
-            let node = writer * topology.nodes / rates.writers.max(1) % topology.nodes;
+            let node = rates.writer(topology.nodes, &mut rng);
             let key = skewed(&mut rng, topology.keys);
             ops.push(Op { at_ms, node, what: Action::Write { key, by: Means::Key } });
         }
@@ -152,7 +149,7 @@ fn workload(topology: &Topology, heal_ms: u64, duration_ms: u64, seed: u64) -> V
     let writers = rng.usize(1..=topology.nodes);
     let mut ops = Vec::new();
     for node in 0..topology.nodes {
-        for ms in 20..duration_ms - 1_500 {
+        for ms in 20..duration_ms - LAST_MS {
             let rate = if ms < heal_ms { reads_per_s } else { 8 };
             if rng.u64(0..1_000) < rate {
                 ops.push(Op { at_ms: ms, node, what: read(&mut rng, topology) });

@@ -154,7 +154,23 @@ pub struct Rates {
     pub writers: usize,
 }
 
+impl Rates {
+    /// Who writes next: the writers are spread over the cluster.
+    pub(crate) fn writer(&self, nodes: usize, rng: &mut fastrand::Rng) -> usize {
+        let writer = rng.usize(..self.writers.clamp(1, nodes));
+        writer * nodes / self.writers.max(1) % nodes
+    }
+}
+
+/// The last part of a run, in which it is seen whether the caches serve.
+pub(crate) const LAST_MS: u64 = 1_500;
+
 impl Plan {
+    /// When the last is written of a workload by rates: what is later cannot have reached anybody at the end.
+    pub(crate) fn last_write_ms(&self) -> u64 {
+        self.heal_ms.min(self.duration_ms.saturating_sub(LAST_MS))
+    }
+
     /// The number of things in it: what shrinking makes smaller.
     pub fn entries(&self) -> usize {
         self.workload.len() + self.faults.len()

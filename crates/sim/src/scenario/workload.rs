@@ -1,6 +1,6 @@
 //! What the application does, as a user says it.
 
-use crate::plan::{Action, Means, Op, Plan};
+use crate::plan::{Action, LAST_MS, Means, Op, Plan};
 use crate::rng::{skewed, stream};
 
 /// What the application does in a scenario, by rates. Some rows are read and written more often than others, and one
@@ -30,8 +30,6 @@ pub(super) enum Work {
 
 /// Before this nodes are still starting.
 const FIRST_WRITE_MS: u64 = 300;
-/// Reads end this long before the run does, when what is left is compared.
-const LAST_MS: u64 = 1_500;
 
 impl Work {
     /// Puts it in the place of the workload that was drawn.

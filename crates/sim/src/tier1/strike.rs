@@ -79,7 +79,7 @@ impl World<'_> {
                     "other lanes",
                     self.universe.plan.ordinal(index),
                 );
-                self.publish_foreign(frames::beacon_of_another(&mut rng, 7));
+                self.publish_foreign(frames::beacon_of_another(&mut rng));
             }
             FaultKind::NewerVersion { key } => self.foreign(*key, true),
             FaultKind::Anonymous { key } => self.foreign(*key, false),

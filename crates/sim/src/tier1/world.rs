@@ -17,10 +17,10 @@ use crate::clock::{MachineClock, TrueTime};
 use crate::history::{Event, History, Trace};
 use crate::measure::{Measures, Phases};
 use crate::oracle::Terms;
-use crate::plan::Plan;
+use crate::plan::{LAST_MS, Plan};
 use crate::rng::stream_of;
 use crate::run::{Board, Coverage, Options, Outcome};
-use crate::tier2::{LAST_MS, state_name};
+use crate::tier2::state_name;
 use crate::tiers::TransportKind;
 
 const TICK: Duration = Duration::from_millis(1);

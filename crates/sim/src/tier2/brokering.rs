@@ -14,7 +14,7 @@ use crate::frames;
 use crate::history::Event;
 
 /// When a demoted server passes on what its successor accepts, since it was demoted: its link breaks once.
-const FOLLOWS_NS: [Range<u64>; 2] = [250_000_000..1_180_000_000, 1_320_000_000..u64::MAX];
+const PASSES_ON_NS: [Range<u64>; 2] = [250_000_000..1_180_000_000, 1_320_000_000..u64::MAX];
 
 impl World<'_> {
     pub(super) fn reach_broker(&mut self, node: usize, life: u64, message: ToBroker) {
@@ -168,7 +168,7 @@ impl World<'_> {
         self.spread(frame, from, self.broker.primary);
         // Once it follows its successor, a demoted primary passes on what that one accepts.
         if let Some(demoted) = self.broker.demoted
-            && FOLLOWS_NS.iter().any(|it| it.contains(&(self.now - self.demoted_at)))
+            && PASSES_ON_NS.iter().any(|it| it.contains(&(self.now - self.demoted_at)))
         {
             self.spread(frame, from, demoted);
         }
@@ -181,7 +181,9 @@ impl World<'_> {
         if self.stream.continues(&sent) && server == self.broker.primary {
             // What comes back to its origin lets that one go on.
             self.gather(from);
-            self.stream.push(self.now, sent.clone());
+            if self.apart.len() < self.nodes.len() {
+                self.stream.push(self.now, sent.clone());
+            }
         } else {
             self.gather_all();
         }

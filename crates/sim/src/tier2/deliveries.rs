@@ -6,7 +6,6 @@ use unstale::transport::TransportErrorKind;
 use super::naive;
 use super::network::{Frame, ToNode};
 use super::node::{Participant, Subscription};
-use super::strike::OTHER_LANES;
 use super::world::World;
 use crate::app::lock;
 use crate::frames;
@@ -83,9 +82,7 @@ impl World<'_> {
             Some(Participant::Real { manual, watcher, .. }) => {
                 let before = watcher.effects();
                 manual.opened(frame.opened(manual));
-                if self.terms.listed_for.is_some()
-                    && frames::lanes(frame.bytes()) == Some(OTHER_LANES)
-                {
+                if self.terms.listed_for.is_some() && frames::has_other_lanes(frame.bytes()) {
                     self.record(&Event::OtherLanes { node });
                 }
                 if again {

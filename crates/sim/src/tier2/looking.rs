@@ -6,9 +6,10 @@ use unstale::Counters;
 
 use super::node::{Participant, SimNode};
 use super::queue::Happening;
-use super::world::{LAST_MS, SAMPLE_NS, World};
+use super::world::{SAMPLE_NS, World};
 use crate::app::lock;
 use crate::history::Event;
+use crate::plan::LAST_MS;
 use crate::run::{Board, Outcome};
 
 impl World<'_> {

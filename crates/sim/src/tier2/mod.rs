@@ -17,4 +17,4 @@ mod work;
 mod world;
 
 pub(crate) use node::{SECRET, SHORT_WINDOW, limits, state_name};
-pub(crate) use world::{LAST_MS, run};
+pub(crate) use world::run;

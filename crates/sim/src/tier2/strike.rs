@@ -14,8 +14,6 @@ use crate::value::{tag_name, tag_of};
 
 /// How long a dying primary still answers.
 const DYING_NS: u64 = 30_000_000;
-/// What nobody here has.
-pub(super) const OTHER_LANES: u16 = 7;
 
 impl World<'_> {
     pub(super) fn strike(&mut self, index: usize) {
@@ -84,7 +82,7 @@ impl World<'_> {
                 if !self.plan.topology.authenticated && self.broker.down == 0 {
                     let mut rng =
                         stream_of(self.plan.seed, "other lanes", self.plan.ordinal(index));
-                    self.accept(&frames::beacon_of_another(&mut rng, OTHER_LANES), 0);
+                    self.accept(&frames::beacon_of_another(&mut rng), 0);
                 }
             }
             FaultKind::Duplicate { back } => {

@@ -10,7 +10,7 @@ use unstale::{Cache, Fill, Loaded, Lookup};
 use super::naive;
 use super::node::{Load, Participant, Waiting};
 use super::queue::Happening;
-use super::world::{LAST_MS, World};
+use super::world::World;
 use crate::app::{Caches, SharedHistory, Source, lock};
 use crate::history::{Event, How, Place};
 use crate::plan::{Action, Means};
@@ -41,18 +41,14 @@ impl World<'_> {
 
     pub(super) fn rate(&mut self, node: usize, write: bool) {
         let Some(rates) = self.plan.rates else { return };
-        // What is written at the last moment cannot have reached anybody.
-        let last_ms = self.plan.heal_ms.min(self.plan.duration_ms.saturating_sub(LAST_MS));
-        if write && self.now > last_ms * 1_000_000 {
+        if write && self.now > self.plan.last_write_ms() * 1_000_000 {
             return;
         }
         let key = crate::rng::skewed(&mut self.rates, self.plan.topology.keys);
         let count = self.nodes.len();
         let (per_s, next) = if write {
             self.write(node, key, Means::Key);
-            let writer = self.rates.usize(..rates.writers.clamp(1, count));
-            // Spread over the cluster.
-            (rates.writes_per_s, writer * count / rates.writers.max(1) % count)
+            (rates.writes_per_s, rates.writer(count, &mut self.rates))
         } else {
             self.read(node, CacheName::Rows, key);
             (rates.reads_per_s * count as f64, self.rates.usize(..count))

@@ -15,7 +15,7 @@ use crate::clock::{MachineClock, TrueTime};
 use crate::history::{Event, History, Trace};
 use crate::measure::{Measures, Phases};
 use crate::oracle::Terms;
-use crate::plan::Plan;
+use crate::plan::{LAST_MS, Plan};
 use crate::rng::{stream, stream_of};
 use crate::run::{Board, Coverage, Options, Outcome};
 
@@ -23,8 +23,6 @@ use crate::run::{Board, Coverage, Options, Outcome};
 pub(super) const SAMPLE_NS: u64 = 10_000_000;
 /// With more nodes than this only samples are looked at.
 const MOST_WATCHED: usize = 64;
-/// The last part of a run, in which it is seen whether the caches serve.
-pub(crate) const LAST_MS: u64 = 1_500;
 
 pub(super) struct World<'p> {
     pub(super) plan: &'p Plan,

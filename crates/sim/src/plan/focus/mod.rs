@@ -16,7 +16,7 @@ mod times;
 use self::scene::Scene;
 use super::draw::WARM_UP_MS;
 use super::faults::Fault;
-use super::{Action, Means, Mode, Op, Plan, Profile, Request, Topology};
+use super::{Action, LAST_MS, Means, Mode, Op, Plan, Profile, Request, Topology};
 use crate::rng::stream;
 
 /// A sequence of faults and what it is for.
@@ -151,7 +151,7 @@ fn prepare(ops: &mut Vec<Op>, topology: &Topology, begin_ms: u64, publishes: boo
 /// A few reads all the time.
 fn reads(ops: &mut Vec<Op>, topology: &Topology, rng: &mut fastrand::Rng) {
     for node in 0..topology.nodes {
-        for at_ms in WARM_UP_MS..DURATION_MS - 1_500 {
+        for at_ms in WARM_UP_MS..DURATION_MS - LAST_MS {
             if rng.u32(..1_000) < 15 {
                 let key = rng.u64(..topology.keys);
                 let what =
