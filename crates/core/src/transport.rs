@@ -96,7 +96,8 @@ pub trait Transport: Send + Sync + 'static {
 
 /// A confirmed subscription: yields items until it ends.
 ///
-/// Dropping it ends it; nothing has to be awaited.
+/// Dropping it ends it; nothing has to be awaited. A node that leaves in order [closes](Self::close) it.
+#[async_trait]
 pub trait Subscription: Send {
     /// Who orders the channel (Redis: the primary's `run_id`), where the broker tells. Two subscriptions
     /// with the same identity saw one order; with different ones, or none, nothing is known.
@@ -112,6 +113,13 @@ pub trait Subscription: Send {
     /// request leaves with the next [`poll_next`](Self::poll_next) at the latest. An error here is reported
     /// by the next `poll_next`.
     fn fence(&mut self, token: u64);
+
+    /// Ends the subscription for good, and removes what the broker keeps for it. Where the broker keeps nothing
+    /// that is a drop. What cannot be removed is left to the broker; there is nothing that a caller could do.
+    ///
+    /// # Cancel safety
+    /// When dropped, the subscription has ended; what the broker keeps may be removed later, or stay.
+    async fn close(self: Box<Self>);
 }
 
 /// Waiting for the next item as a future.

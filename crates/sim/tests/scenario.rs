@@ -125,6 +125,7 @@ impl Transport for Silent {
     }
 }
 
+#[async_trait]
 impl Subscription for SilentSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         self.sequencer.as_ref()
@@ -147,6 +148,10 @@ impl Subscription for SilentSubscription {
 
     fn fence(&mut self, token: u64) {
         self.inner.fence(token);
+    }
+
+    async fn close(self: Box<Self>) {
+        self.inner.close().await;
     }
 }
 

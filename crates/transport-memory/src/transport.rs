@@ -63,6 +63,7 @@ struct MemorySubscription {
     sequencer: SequencerId,
 }
 
+#[async_trait]
 impl Subscription for MemorySubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         Some(&self.sequencer)
@@ -75,6 +76,8 @@ impl Subscription for MemorySubscription {
     fn fence(&mut self, token: u64) {
         self.broker.fence(&self.queue, token);
     }
+
+    async fn close(self: Box<Self>) {}
 }
 
 impl Drop for MemorySubscription {

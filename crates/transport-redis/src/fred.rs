@@ -294,6 +294,7 @@ struct FredSubscription {
     ended: bool,
 }
 
+#[async_trait]
 impl Subscription for FredSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         Some(&self.sequencer)
@@ -312,4 +313,6 @@ impl Subscription for FredSubscription {
 
     /// Not called: no native fences are declared.
     fn fence(&mut self, _token: u64) {}
+
+    async fn close(self: Box<Self>) {}
 }

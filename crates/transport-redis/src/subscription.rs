@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use unstale::transport::{
     Item, SequencerId, Subscription, TransportError, TransportErrorKind as Kind,
@@ -215,6 +216,7 @@ impl RedisSubscription {
     }
 }
 
+#[async_trait]
 impl Subscription for RedisSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         Some(&self.sequencer)
@@ -251,4 +253,6 @@ impl Subscription for RedisSubscription {
         control.queue(&[b"INFO", b"replication"]);
         self.wire.queue(&[b"PING", token.to_string().as_bytes()]);
     }
+
+    async fn close(self: Box<Self>) {}
 }

@@ -117,6 +117,24 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
         }
+        self.close().await;
+    }
+
+    /// Takes along what the broker keeps for the node, unless it must stop at once.
+    async fn close(&mut self) {
+        let Link::Open(subscription) = std::mem::replace(&mut self.link, Link::None) else {
+            return;
+        };
+        let stopped = async {
+            while !self.lane.is_stopped() {
+                self.lane.woken().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => {}
+            () = subscription.close() => {}
+        }
     }
 
     /// Carries out everything that the replica asks for, until it waits; `false` when it is over.
@@ -278,6 +296,8 @@ impl Driver {
                 let transport = self.transport.clone();
                 self.link = Link::Opening(Box::pin(async move { transport.subscribe().await }));
             }
+            // One that leaves closes it in order.
+            Output::Unsubscribe if self.replica.has_left() => {}
             Output::Unsubscribe => self.link = Link::None,
             Output::Publish { id, frame } => {
                 let transport = self.transport.clone();

@@ -173,6 +173,7 @@ impl HubSubscription {
     }
 }
 
+#[async_trait]
 impl Subscription for HubSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         Some(&self.sequencer)
@@ -201,4 +202,6 @@ impl Subscription for HubSubscription {
 
     /// It has none: a node publishes a frame to itself.
     fn fence(&mut self, _token: u64) {}
+
+    async fn close(self: Box<Self>) {}
 }

@@ -337,6 +337,7 @@ impl HubSubscription {
     }
 }
 
+#[async_trait]
 impl Subscription for HubSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         Some(&self.sequencer)
@@ -367,4 +368,6 @@ impl Subscription for HubSubscription {
     fn fence(&mut self, token: u64) {
         self.unsent.extend_from_slice(&token.to_be_bytes());
     }
+
+    async fn close(self: Box<Self>) {}
 }

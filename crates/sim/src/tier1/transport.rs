@@ -59,6 +59,7 @@ struct WatchedSubscription {
     node: usize,
 }
 
+#[async_trait]
 impl Subscription for WatchedSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         self.inner.sequencer()
@@ -85,5 +86,9 @@ impl Subscription for WatchedSubscription {
 
     fn fence(&mut self, token: u64) {
         self.inner.fence(token);
+    }
+
+    async fn close(self: Box<Self>) {
+        self.inner.close().await;
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use unstale::runtime::BoxFuture;
 use unstale::transport::{Item, SequencerId, Subscription, TransportError, TransportErrorKind};
 
@@ -97,6 +98,7 @@ impl FaultySubscription {
     }
 }
 
+#[async_trait]
 impl Subscription for FaultySubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         self.sequencer.as_ref()
@@ -122,6 +124,12 @@ impl Subscription for FaultySubscription {
     fn fence(&mut self, token: u64) {
         if let Some(inner) = &mut self.inner {
             inner.fence(token);
+        }
+    }
+
+    async fn close(self: Box<Self>) {
+        if let Some(inner) = self.inner {
+            inner.close().await;
         }
     }
 }

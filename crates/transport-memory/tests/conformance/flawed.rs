@@ -314,6 +314,7 @@ impl FlawedSubscription {
     }
 }
 
+#[async_trait]
 impl Subscription for FlawedSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         self.sequencer.as_ref()
@@ -338,6 +339,8 @@ impl Subscription for FlawedSubscription {
             (_, None) => self.early.push_back(Item::Fenced(token)),
         }
     }
+
+    async fn close(self: Box<Self>) {}
 }
 
 impl Drop for FlawedSubscription {

@@ -4,6 +4,7 @@ mod publishing;
 mod subscribing;
 mod watching;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -89,6 +90,9 @@ impl Runtime for VirtualTime {
 #[derive(Clone)]
 struct Line {
     items: mpsc::UnboundedSender<Result<Item, TransportError>>,
+    /// Whether the node closed it, and whether that ever ends.
+    closed: Arc<AtomicBool>,
+    close_hangs: Arc<AtomicBool>,
 }
 
 /// The node's end: returns every fence at once, unless it is told not to.
@@ -101,7 +105,7 @@ struct FakeSubscription {
 
 fn line(echo_fences: bool) -> (Line, Box<dyn Subscription>) {
     let (sender, items) = mpsc::unbounded_channel();
-    let line = Line { items: sender };
+    let line = Line { items: sender, closed: Arc::default(), close_hangs: Arc::default() };
     let sequencer = SequencerId::new(b"one");
     let subscription = FakeSubscription { sequencer, items, echo_fences, line: line.clone() };
     (line, Box::new(subscription))
@@ -117,6 +121,7 @@ impl Line {
     }
 }
 
+#[async_trait]
 impl Subscription for FakeSubscription {
     fn sequencer(&self) -> Option<&SequencerId> {
         Some(&self.sequencer)
@@ -130,6 +135,13 @@ impl Subscription for FakeSubscription {
     fn fence(&mut self, token: u64) {
         if self.echo_fences {
             let _ = self.line.items.send(Ok(Item::Fenced(token)));
+        }
+    }
+
+    async fn close(self: Box<Self>) {
+        self.line.closed.store(true, Ordering::SeqCst);
+        if self.line.close_hangs.load(Ordering::SeqCst) {
+            std::future::pending().await
         }
     }
 }

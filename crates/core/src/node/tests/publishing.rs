@@ -135,9 +135,25 @@ async fn leaving_publishes_what_waits_and_says_goodbye() {
     receipt.published().await.unwrap();
     assert_eq!(frames.lock().unwrap().len(), 4);
     assert_eq!(node.status().state, State::Disconnected);
+    assert!(
+        lines.newest().unwrap().closed.load(Ordering::SeqCst),
+        "the broker keeps a subscription"
+    );
     let after = node.invalidate_tag("u");
     assert_eq!(after.published().await, Err(NotPublished));
-    drop(lines);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_does_not_close_holds_nobody_up() {
+    let runtime = VirtualTime::new();
+    let (broker, lines, _) = answering(Vec::new(), true);
+    let node = node(broker, &runtime);
+    assert!(soon("live", node.status_stream().reaches(State::Live)).await);
+    lines.newest().unwrap().close_hangs.store(true, Ordering::SeqCst);
+    let begun = runtime.now();
+    soon("a shutdown", node.shutdown(Duration::from_secs(2))).await.unwrap();
+    assert!(lines.newest().unwrap().closed.load(Ordering::SeqCst));
+    assert!(runtime.now().since(begun) < Duration::from_secs(3));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::{Reason, State};
+use async_trait::async_trait;
 
 /// Everything published is accepted and comes back.
 fn accepting(broker: &mut MockBroker, lines: &Lines) {
@@ -171,6 +172,7 @@ impl Transport for FlakySubscribe {
 /// A subscription that always holds one more frame, none of ours.
 struct Firehose;
 
+#[async_trait]
 impl Subscription for Firehose {
     fn sequencer(&self) -> Option<&SequencerId> {
         None
@@ -181,6 +183,8 @@ impl Subscription for Firehose {
     }
 
     fn fence(&mut self, _: u64) {}
+
+    async fn close(self: Box<Self>) {}
 }
 
 #[tokio::test]

@@ -1,0 +1,269 @@
+//! Receives from one subscription of the topic, with receive-and-delete.
+//!
+//! The service deletes a message when it sends it, so what it sent onto a link that died is lost. A link is
+//! therefore never attached again within a subscription: its end is the end of the subscription, and what was
+//! missed is found out by the node.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fe2o3_amqp::Receiver;
+use fe2o3_amqp::link::receiver::CreditMode;
+use fe2o3_amqp::types::definitions::SenderSettleMode;
+use fe2o3_amqp::types::messaging::Body;
+use fe2o3_amqp::types::primitives::Value;
+use unstale::runtime::BoxFuture;
+use unstale::transport::{
+    Item, SequencerId, Subscription, TransportError, TransportErrorKind as Kind,
+};
+
+use super::connection::{Connection, Dialer};
+use super::failure::Cause;
+use super::message::{self, Received};
+use super::publisher::Publisher;
+use crate::order::{Met, Opener, Order};
+use crate::subscriptions::Lease;
+
+/// What it takes to open a subscription.
+pub(crate) struct Opening {
+    pub(crate) dialer: Dialer,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) sequencer: SequencerId,
+    /// Messages that the service may send ahead.
+    pub(crate) prefetch: u32,
+    pub(crate) opener: Opener,
+    /// How long the opening may take to come back.
+    pub(crate) timeout: Duration,
+}
+
+impl Opening {
+    /// Attaches to the subscription and waits until its own opening has come back.
+    pub(crate) async fn open(self, mut lease: Lease) -> Result<AmqpSubscription, TransportError> {
+        let link = match Link::attach(&self.dialer, lease.name(), self.prefetch).await {
+            Err(refused) if refused.vanished => {
+                lease.nobody_reads();
+                if !lease.recreate().await? {
+                    return Err(refused.error);
+                }
+                Link::attach(&self.dialer, lease.name(), self.prefetch).await
+            }
+            attached => attached,
+        };
+        let link = link.map_err(|refused| {
+            if !refused.perhaps_attached {
+                lease.nobody_reads();
+            }
+            refused.error
+        })?;
+        let order = Order::new(lease.name().to_owned(), self.opener);
+        let network = self.dialer.network().clone();
+        let mut subscription = AmqpSubscription {
+            pull: Some(link.pull()),
+            order,
+            publisher: self.publisher,
+            sequencer: self.sequencer,
+            #[cfg(unstale_mutants)]
+            resumption: Resumption { dialer: self.dialer, prefetch: self.prefetch },
+            lease,
+        };
+        let opening = subscription.order.fence(None);
+        let opened = async {
+            subscription.publisher.publish_fence(&opening).await?;
+            std::future::poll_fn(|context| subscription.poll_opened(context)).await
+        };
+        match network.within(self.timeout, "waiting for the opening", opened).await {
+            Ok(()) => Ok(subscription),
+            Err(error) if error.kind() == Kind::Unreachable => Err(Kind::Unreachable.error(format!(
+                "{error}; if this goes on, is subscription `{}` read by another node, or does its filter \
+                 keep out what is addressed to it?",
+                subscription.lease.name()
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A receiver and its connection.
+struct Link {
+    // In this order: the connection goes first, with its stream.
+    _connection: Connection,
+    receiver: Receiver,
+}
+
+/// Why there is no link.
+struct Refused {
+    error: TransportError,
+    /// There is no such subscription.
+    vanished: bool,
+    /// The service may have attached it all the same, and take it for alive.
+    perhaps_attached: bool,
+}
+
+type Pulled = (Option<Link>, Result<Received, Cause>);
+
+impl Link {
+    async fn attach(dialer: &Dialer, name: &str, prefetch: u32) -> Result<Self, Refused> {
+        let refused = |error| Refused { error, vanished: false, perhaps_attached: false };
+        let mut connection = dialer.open().await.map_err(refused)?;
+        let network = dialer.network();
+        let address = format!("{}/Subscriptions/{name}", dialer.topic);
+        let attach = async {
+            let attached = Receiver::builder()
+                .name("unstale-receiver")
+                .source(address)
+                .sender_settle_mode(SenderSettleMode::Settled)
+                .credit_mode(CreditMode::Auto(prefetch))
+                .attach(&mut connection.session)
+                .await;
+            Ok(attached)
+        };
+        let doing = format!("attaching to subscription `{name}`");
+        match network.within(network.timeout, &doing, attach).await {
+            Ok(Ok(receiver)) => Ok(Self { _connection: connection, receiver }),
+            Ok(Err(error)) => {
+                let cause = Cause::from(error);
+                Err(Refused {
+                    error: cause.error(&doing),
+                    vanished: cause.is_not_found(),
+                    perhaps_attached: !cause.is_from_service(),
+                })
+            }
+            Err(error) => Err(Refused { perhaps_attached: true, ..refused(error) }),
+        }
+    }
+
+    /// Waits for the next message, and gives itself back with it.
+    fn pull(mut self) -> BoxFuture<Pulled> {
+        Box::pin(async move {
+            match self.receiver.recv::<Body<Value>>().await {
+                Ok(delivery) => (Some(self), Ok(delivery.into_message())),
+                Err(error) => (None, Err(Cause::from(error))),
+            }
+        })
+    }
+}
+
+/// A confirmed subscription over AMQP.
+pub(crate) struct AmqpSubscription {
+    /// The wait for the next message; `None` after the end.
+    pull: Option<BoxFuture<Pulled>>,
+    order: Order,
+    publisher: Arc<Publisher>,
+    sequencer: SequencerId,
+    #[cfg(unstale_mutants)]
+    resumption: Resumption,
+    lease: Lease,
+}
+
+impl AmqpSubscription {
+    fn poll_opened(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        loop {
+            if let (Met::Opened, _) = std::task::ready!(self.poll_message(context))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_message(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(Met, Received), TransportError>> {
+        let Some(pull) = &mut self.pull else {
+            return Poll::Ready(Err(Kind::Closed.error("the subscription has ended")));
+        };
+        let (link, received) = std::task::ready!(pull.as_mut().poll(context));
+        self.pull = link.map(Link::pull);
+        let message = match received {
+            Ok(message) => message,
+            Err(cause) => {
+                #[cfg(unstale_mutants)]
+                if self.resume(&cause) {
+                    return self.poll_message(context);
+                }
+                if cause.is_from_service() {
+                    self.lease.nobody_reads();
+                }
+                return Poll::Ready(Err(cause.error("receiving")));
+            }
+        };
+        let fence = message::read_fence(&message);
+        let met = self.order.meet(message::sequence_number(&message), fence.as_ref());
+        if met.is_err() {
+            self.pull = None;
+        }
+        Poll::Ready(met.map(|met| (met, message)))
+    }
+}
+
+#[async_trait]
+impl Subscription for AmqpSubscription {
+    fn sequencer(&self) -> Option<&SequencerId> {
+        Some(&self.sequencer)
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Item, TransportError>> {
+        loop {
+            let (met, message) = std::task::ready!(self.poll_message(context))?;
+            match met {
+                Met::Frame => return Poll::Ready(Ok(Item::Frame(message::into_frame(message)))),
+                Met::Fenced(token) => return Poll::Ready(Ok(Item::Fenced(token))),
+                Met::Nothing | Met::Opened => {}
+            }
+        }
+    }
+
+    fn fence(&mut self, token: u64) {
+        self.publisher.send_fence(&self.order.fence(Some(token)));
+    }
+
+    async fn close(self: Box<Self>) {
+        let Self { pull, lease, .. } = *self;
+        // The link goes first.
+        drop(pull);
+        lease.close().await;
+    }
+}
+
+/// What the deliberate mistakes of this file need, to attach again behind the node's back.
+#[cfg(unstale_mutants)]
+struct Resumption {
+    dialer: Dialer,
+    prefetch: u32,
+}
+
+#[cfg(unstale_mutants)]
+impl AmqpSubscription {
+    /// Goes on with a new link, as if nothing could have been missed.
+    fn resume(&mut self, cause: &Cause) -> bool {
+        use crate::mutation::{Mutation, active};
+
+        let mistake = if cause.is_not_found() {
+            Mutation::RecreatedSubscriptionIsNoGap
+        } else {
+            Mutation::MessageCompletedBeforeApplied
+        };
+        if !active(mistake) {
+            return false;
+        }
+        self.order.forget_last();
+        let Resumption { dialer, prefetch } = &self.resumption;
+        let (dialer, prefetch) = (dialer.clone(), *prefetch);
+        let recreation = self.lease.recreation();
+        let name = self.lease.name().to_owned();
+        self.pull = Some(Box::pin(async move {
+            loop {
+                let _ = recreation().await;
+                match Link::attach(&dialer, &name, prefetch).await {
+                    Ok(link) => return link.pull().await,
+                    Err(_) => {
+                        let runtime = &dialer.network().runtime;
+                        runtime.sleep_until(runtime.now().after(Duration::from_millis(200))).await;
+                    }
+                }
+            }
+        }));
+        true
+    }
+}

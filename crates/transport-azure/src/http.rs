@@ -1,0 +1,185 @@
+//! Requests to the management and REST interfaces, and for tokens.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use unstale::transport::{TransportError, TransportErrorKind as Kind};
+use url::Url;
+
+use crate::network::Network;
+
+/// Answers are short; a longer one is not read.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Idle connections kept for the next request.
+const MAX_IDLE: usize = 2;
+
+/// Sends HTTP/1.1 requests over the transport's own streams; keeps a connection or two.
+pub(crate) struct Http {
+    network: Network,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    origin: (String, u16),
+    sender: SendRequest<Full<Bytes>>,
+}
+
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// A header that traces do not show.
+    pub(crate) fn secret_header(
+        self,
+        name: HeaderName,
+        value: &str,
+    ) -> Result<Self, TransportError> {
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            Kind::Configuration.error("a token has characters that no header takes")
+        })?;
+        value.set_sensitive(true);
+        Ok(self.header(name, value))
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// How long the server asks to wait, where it does.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(hyper::header::RETRY_AFTER)?.to_str().ok()?;
+        text.trim().parse().ok().map(Duration::from_secs)
+    }
+
+    /// The answer's text, as far as it is one.
+    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+impl Http {
+    pub(crate) fn new(network: Network) -> Self {
+        Self { network, idle: Mutex::default() }
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    ///
+    /// # Cancel safety
+    /// When dropped, the request may or may not have been carried out.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        limit: Duration,
+    ) -> Result<Answer, TransportError> {
+        let what = format!("{} {}", request.method, request.url.path());
+        self.network.within(limit, &what, self.exchange(request, &what)).await
+    }
+
+    async fn exchange(&self, request: Request, what: &str) -> Result<Answer, TransportError> {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let port = request.url.port_or_known_default().unwrap_or_default();
+        let mut target = request.url.path().to_owned();
+        if let Some(query) = request.url.query() {
+            target.push('?');
+            target.push_str(query);
+        }
+        let broken = |error: hyper::Error| {
+            Kind::Unreachable.error(format!("{what} at {host}:{port} failed")).with_source(error)
+        };
+        let mut message = hyper::Request::new(Full::new(request.body));
+        *message.method_mut() = request.method;
+        *message.uri_mut() = target.parse().map_err(|_| {
+            Kind::Configuration.error(format!("{what}: not a path that HTTP takes"))
+        })?;
+        *message.headers_mut() = request.headers;
+        let value = HeaderValue::from_str(&format!("{host}:{port}")).map_err(|_| {
+            Kind::Configuration.error(format!("{what}: not a host that HTTP takes"))
+        })?;
+        message.headers_mut().insert(HOST, value);
+
+        let origin = (host.clone(), port);
+        let mut sender = match self.take_idle(&origin) {
+            Some(sender) => sender,
+            None => self.open(&host, port, request.url.scheme() == "https").await?,
+        };
+        let answer = sender.send_request(message).await.map_err(broken)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
+            Kind::Unreachable.error(format!("{what} at {host}:{port} failed")).with_source(error)
+        })?;
+        self.keep(Idle { origin, sender });
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    }
+
+    async fn open(
+        &self,
+        host: &str,
+        port: u16,
+        encrypted: bool,
+    ) -> Result<SendRequest<Full<Bytes>>, TransportError> {
+        let stream = self.network.dial(host, port, encrypted).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| {
+            Kind::Unreachable
+                .error(format!("opening an HTTP connection to {host}:{port} failed"))
+                .with_source(error)
+        })?;
+        self.network.runtime.spawn(
+            "unstale-azure-http",
+            Box::pin(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "an HTTP connection ended");
+                }
+            }),
+        );
+        Ok(sender)
+    }
+
+    fn take_idle(&self, origin: &(String, u16)) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|kept| !kept.sender.is_closed());
+        let at = idle.iter().position(|kept| kept.origin == *origin && kept.sender.is_ready())?;
+        Some(idle.swap_remove(at).sender)
+    }
+
+    fn keep(&self, connection: Idle) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Http(..)")
+    }
+}

@@ -1,0 +1,148 @@
+//! Which subscription of the topic a node reads: one of its own, for as long as it reads it.
+//!
+//! Two receivers on one subscription split its messages, so a name is lent out once at a time. A name goes back
+//! only when it is certain that nobody reads it any more, because the service itself ended the link. A link that
+//! just fell silent may live on in the service's eyes, and would go on taking messages: its subscription is
+//! given up and deleted, where the transport may create another one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+use unstale::Runtime;
+use unstale::transport::{TransportError, TransportErrorKind as Kind};
+
+use crate::management::Administration;
+
+/// Where subscriptions come from.
+#[derive(Debug)]
+pub(crate) enum Strategy {
+    /// They are created as needed, with names of our own.
+    Automatic(Administration),
+    /// An operator made these.
+    Manual,
+}
+
+/// The subscriptions of one transport.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscriptions(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    strategy: Strategy,
+    runtime: Arc<dyn Runtime>,
+    /// Names that exist and that nobody reads.
+    free: Mutex<Vec<String>>,
+    topic_checked: OnceCell<()>,
+}
+
+impl Subscriptions {
+    pub(crate) fn new(strategy: Strategy, names: Vec<String>, runtime: Arc<dyn Runtime>) -> Self {
+        Self(Arc::new(Shared {
+            strategy,
+            runtime,
+            free: Mutex::new(names),
+            topic_checked: OnceCell::new(),
+        }))
+    }
+
+    /// A subscription that nobody else reads, created if need be.
+    pub(crate) async fn acquire(&self) -> Result<Lease, TransportError> {
+        let shared = &self.0;
+        let free = shared.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(name) = free {
+            return Ok(Lease { name, shared: Arc::clone(shared), certain: false });
+        }
+        let Strategy::Automatic(administration) = &shared.strategy else {
+            return Err(Kind::Configuration.error(
+                "every subscription that was named is in use; name as many as are open at once",
+            ));
+        };
+        shared.topic_checked.get_or_try_init(|| administration.check_topic()).await?;
+        let name = format!("unstale-{:016x}", shared.runtime.random_seed());
+        administration.create_subscription(&name).await?;
+        Ok(Lease { name, shared: Arc::clone(shared), certain: false })
+    }
+}
+
+/// The right to read a subscription. Dropped, it gives the subscription up.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    name: String,
+    shared: Arc<Shared>,
+    /// Whether the service has ended the link, so that nobody reads the subscription.
+    certain: bool,
+}
+
+impl Lease {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says that the service itself has ended the link, or never opened it.
+    pub(crate) fn nobody_reads(&mut self) {
+        self.certain = true;
+    }
+
+    /// Creates the subscription again under its name, if it has vanished; whether that could be done.
+    pub(crate) async fn recreate(&self) -> Result<bool, TransportError> {
+        let Strategy::Automatic(administration) = &self.shared.strategy else {
+            return Ok(false);
+        };
+        tracing::info!(
+            subscription = self.name,
+            "the subscription has vanished and is created anew"
+        );
+        administration.create_subscription(&self.name).await?;
+        Ok(true)
+    }
+
+    /// Deletes the subscription, if it is one of ours.
+    pub(crate) async fn close(mut self) {
+        let name = std::mem::take(&mut self.name);
+        match &self.shared.strategy {
+            Strategy::Automatic(administration) => delete(administration.clone(), name).await,
+            Strategy::Manual => self.shared.give_back(name),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        if name.is_empty() {
+            // It was closed.
+            return;
+        }
+        match &self.shared.strategy {
+            Strategy::Automatic(administration) if !self.certain => {
+                let task = delete(administration.clone(), name);
+                self.shared.runtime.spawn("unstale-azure-delete", Box::pin(task));
+            }
+            _ => self.shared.give_back(name),
+        }
+    }
+}
+
+impl Shared {
+    fn give_back(&self, name: String) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let Strategy::Automatic(administration) = &self.strategy else { return };
+        let free = self.free.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for name in free.drain(..) {
+            let task = delete(administration.clone(), name);
+            self.runtime.spawn("unstale-azure-delete", Box::pin(task));
+        }
+    }
+}
+
+/// Deletes a subscription as well as that can be done; the service deletes it after a while anyway.
+async fn delete(administration: Administration, name: String) {
+    if let Err(error) = administration.delete_subscription(&name).await {
+        tracing::debug!(%error, subscription = name, "left to be deleted on idle");
+    }
+}
