@@ -183,6 +183,10 @@ pub struct Capabilities {
     pub max_frame_bytes: usize,
     /// Whether [`Subscription::fence`] works. Where it does not, a node publishes a frame to itself.
     pub native_fences: bool,
+    /// Whether every frame costs money. A node then sends fewer that nothing asked for: a third of the beacons
+    /// after a publish, one a minute at most in quiet times (one a second by the whole cluster), and fences
+    /// rest after a minute without a read.
+    pub metered: bool,
 }
 
 impl Capabilities {
@@ -191,13 +195,20 @@ impl Capabilities {
 
     /// Capabilities of a transport with frames of up to 1 MiB and without native fences.
     pub fn new(name: &'static str) -> Self {
-        Self { name, max_frame_bytes: 1 << 20, native_fences: false }
+        Self { name, max_frame_bytes: 1 << 20, native_fences: false, metered: false }
     }
 
     /// Sets the largest frame, in bytes.
     #[must_use]
     pub fn with_max_frame_bytes(mut self, bytes: usize) -> Self {
         self.max_frame_bytes = bytes;
+        self
+    }
+
+    /// Says that every frame costs money.
+    #[must_use]
+    pub fn with_metered_frames(mut self) -> Self {
+        self.metered = true;
         self
     }
 

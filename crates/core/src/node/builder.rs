@@ -168,6 +168,7 @@ impl NodeBuilder {
         let mut lanes = Vec::with_capacity(count);
         let mut drivers = Vec::with_capacity(count);
         let horizons: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let metered = self.transports.iter().any(|transport| transport.capabilities().metered);
         for (index, transport) in self.transports.into_iter().enumerate() {
             let within = self.freshness.within().unwrap_or(DEFAULT_WITHIN);
             let mut config = Config::new(self.namespace.clone(), within);
@@ -177,6 +178,9 @@ impl NodeBuilder {
             config.first_lane = index == 0;
             config.max_frame_bytes = capabilities.max_frame_bytes;
             config.native_fences = capabilities.native_fences;
+            if capabilities.metered {
+                config.economise();
+            }
             #[cfg(feature = "simulation")]
             self.limits.apply(&mut config);
             let outbox = Arc::new(config.outbox());
@@ -206,6 +210,7 @@ impl NodeBuilder {
             runtime.spawn("unstale driver", Box::pin(driver.run()));
         }
         let watchdog = Watchdog::new(
+            Watchdog::idle_after(metered),
             Arc::downgrade(&domain),
             router.clone(),
             health.clone(),

@@ -17,12 +17,15 @@ const TICK: Duration = Duration::from_millis(50);
 const ROUND: Duration = Duration::from_secs(1);
 /// A node whose caches were not read for this long proves no more than it needs to notice a dead connection.
 const IDLE_AFTER: Duration = Duration::from_secs(600);
+/// The same where every fence costs money.
+const IDLE_AFTER_METERED: Duration = Duration::from_secs(60);
 const IDLE_INTERVAL: Duration = Duration::from_secs(10);
 /// The clocks came apart by this much: the machine was suspended.
 const SUSPEND: Duration = Duration::from_millis(20);
 
 /// Keeps the coarse clock right after a suspend, follows what the caches need of fences, and reclaims memory.
 pub(super) struct Watchdog {
+    idle_after: Duration,
     domain: Weak<Domain>,
     router: Arc<Router>,
     health: Arc<Health>,
@@ -34,7 +37,13 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
+    /// How long without a read until fences rest.
+    pub(super) fn idle_after(metered: bool) -> Duration {
+        if metered { IDLE_AFTER_METERED } else { IDLE_AFTER }
+    }
+
     pub(super) fn new(
+        idle_after: Duration,
         domain: Weak<Domain>,
         router: Arc<Router>,
         health: Arc<Health>,
@@ -43,6 +52,7 @@ impl Watchdog {
     ) -> Self {
         let last_read = runtime.now();
         Self {
+            idle_after,
             domain,
             router,
             health,
@@ -83,14 +93,14 @@ impl Watchdog {
 
     fn adapt_fences(&mut self, domain: &Domain, now: Timestamp) {
         let reads = domain.reads_total();
-        let resumed = reads != self.reads && now.since(self.last_read) > IDLE_AFTER;
+        let resumed = reads != self.reads && now.since(self.last_read) > self.idle_after;
         if reads != self.reads {
             self.reads = reads;
             self.last_read = now;
         }
         let within = domain.smallest_within();
         let interval = match within {
-            Some(within) if now.since(self.last_read) <= IDLE_AFTER => fence_interval(within),
+            Some(within) if now.since(self.last_read) <= self.idle_after => fence_interval(within),
             _ => IDLE_INTERVAL,
         };
         let timeout = fence_timeout(within.unwrap_or(IDLE_INTERVAL));

@@ -122,4 +122,13 @@ impl Config {
             slice_len: 32,
         }
     }
+
+    /// Says less that nothing asked for, where every frame costs money.
+    ///
+    /// What is lost silently, on a subscription that lives, is noticed later by that: see G3.
+    pub(crate) fn economise(&mut self) {
+        self.beacon_first = Duration::from_secs(1);
+        self.beacon_steady = Duration::from_secs(60);
+        self.beacon_budget_per_s = 1;
+    }
 }

@@ -39,8 +39,12 @@ mockall::mock! {
 
 /// A mock that has native fences, and nothing else yet.
 fn broker() -> MockBroker {
+    broker_with(Capabilities::new("mock").with_native_fences())
+}
+
+fn broker_with(capabilities: Capabilities) -> MockBroker {
     let mut broker = MockBroker::new();
-    broker.expect_capabilities().return_const(Capabilities::new("mock").with_native_fences());
+    broker.expect_capabilities().return_const(capabilities);
     broker
 }
 

@@ -61,6 +61,32 @@ async fn fences_follow_the_smallest_bound_and_rest_while_nobody_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_frames_cost_money_a_quiet_node_says_little() {
+    let runtime = VirtualTime::new();
+    let mut broker =
+        broker_with(Capabilities::new("mock").with_native_fences().with_metered_frames());
+    let lines = Lines::default();
+    let (opened, heard) = (lines.clone(), lines.clone());
+    broker.expect_subscribe().returning(move || Ok(opened.open(true)));
+    broker.expect_publish().returning(move |frame| {
+        heard.newest().unwrap().frame(frame);
+        Ok(())
+    });
+    let node = node(broker, &runtime);
+    live(&node).await;
+    let minute = Duration::from_secs(60);
+    node.invalidate_tag("t").published().await.unwrap();
+    let before = node.counters().beacons_published;
+    pass(10 * minute).await;
+    // 1, 2, 4 … s after the publish, then one a minute.
+    let beacons = node.counters().beacons_published - before;
+    assert!((13..=17).contains(&beacons), "{beacons}");
+    // Nobody has read for a minute: one fence in 10 s.
+    let fences = fences_in(&node, minute).await;
+    assert!((5..=8).contains(&fences), "{fences}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resume_is_followed_by_a_fence_at_once() {
     let runtime = VirtualTime::new();
     let (broker, _lines) = accepting(&Arc::default());
