@@ -70,7 +70,7 @@ impl ClientSecret {
         let answer = http.send(request, network.timeout).await?;
         if !answer.status.is_success() {
             let code = serde_json::from_slice::<Refusal>(&answer.body);
-            let code = code.map_or_else(|_| answer.status.to_string(), |refusal| refusal.code());
+            let code = code.map_or_else(|_| answer.status.to_string(), Refusal::code);
             let kind = match answer.status.as_u16() {
                 429 => Kind::Throttled,
                 500.. => Kind::Unreachable,
