@@ -1,0 +1,83 @@
+//! A namespace of the emulator on a loopback port, and transports on it.
+#![allow(dead_code, reason = "every test uses a part of it")]
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use unstale_azure::{AzureTransport, AzureTransportBuilder};
+use unstale_servicebus_emulator::{Clock, Emulator, Listening, Options, Policy, Rights, Scope};
+
+/// The topic of most tests.
+pub(crate) const TOPIC: &str = "invalidations";
+/// The key of the policy `all`.
+pub(crate) const KEY: &str = "hunter2-all";
+/// The key of the policy `use`, which may send and listen.
+pub(crate) const USE_KEY: &str = "hunter2-use";
+
+/// An emulator that listens.
+pub(crate) struct Namespace {
+    pub(crate) emulator: Emulator,
+    address: SocketAddr,
+    listening: Mutex<Option<Listening>>,
+}
+
+impl Namespace {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the emulator runs in real time")]
+        let mut options = Options::new(Clock::new(SystemTime::now));
+        let policy = |name: &str, key: &str, rights| Policy {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            rights,
+            scope: Scope::Namespace,
+        };
+        let both = Rights { send: true, listen: true, manage: false };
+        options.policies = vec![policy("all", KEY, Rights::MANAGE), policy("use", USE_KEY, both)];
+        change(&mut options);
+        let emulator = Emulator::new(options);
+        emulator.create_topic(TOPIC).unwrap();
+        let listening = emulator.listen("127.0.0.1:0").await.unwrap();
+        Self { emulator, address: listening.addr(), listening: Mutex::new(Some(listening)) }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What the portal would show for a policy.
+    pub(crate) fn connection_string(&self, policy: &str, key: &str) -> String {
+        format!(
+            "Endpoint=sb://{};SharedAccessKeyName={policy};SharedAccessKey={key};UseDevelopmentEmulator=true",
+            self.address
+        )
+    }
+
+    /// A transport with all rights on the usual topic.
+    pub(crate) fn builder(&self) -> AzureTransportBuilder {
+        AzureTransport::builder()
+            .connection_string(self.connection_string("all", KEY))
+            .topic(TOPIC)
+            .connect_timeout(Duration::from_secs(3))
+            .publish_timeout(Duration::from_secs(3))
+    }
+
+    pub(crate) fn transport(&self) -> AzureTransport {
+        self.builder().build().unwrap()
+    }
+
+    /// Stops listening and cuts all connections.
+    pub(crate) fn go_away(&self) {
+        drop(self.listening.lock().unwrap().take());
+    }
+
+    /// Listens again, where it did.
+    pub(crate) async fn come_back(&self) {
+        let listening = self.emulator.listen(self.address).await.unwrap();
+        *self.listening.lock().unwrap() = Some(listening);
+    }
+}
