@@ -52,7 +52,7 @@ impl Cause {
             if said.condition == ErrorCondition::AmqpError(AmqpError::NotFound))
     }
 
-    fn broken(error: &impl ToString) -> Self {
+    pub(super) fn broken(error: &impl ToString) -> Self {
         Self::Broken(error.to_string())
     }
 }

@@ -90,6 +90,11 @@ struct Link {
     // In this order: the connection goes first, with its stream.
     _connection: Connection,
     receiver: Receiver,
+    /// Messages that the service may send ahead, and how many have come since it was told so last.
+    ///
+    /// The library's own renewal of credit counts messages that are settled by us, and these come settled.
+    prefetch: u32,
+    received: u32,
 }
 
 /// Why there is no link.
@@ -114,14 +119,17 @@ impl Link {
                 .name("unstale-receiver")
                 .source(address)
                 .sender_settle_mode(SenderSettleMode::Settled)
-                .credit_mode(CreditMode::Auto(prefetch))
+                .credit_mode(CreditMode::Manual)
                 .attach(&mut connection.session)
                 .await;
             Ok(attached)
         };
         let doing = format!("attaching to subscription `{name}`");
         match network.within(network.timeout, &doing, attach).await {
-            Ok(Ok(receiver)) => Ok(Self { _connection: connection, receiver }),
+            Ok(Ok(receiver)) => {
+                let link = Self { _connection: connection, receiver, prefetch, received: 0 };
+                link.grant_credit().await.map_err(|cause| refused(cause.error(&doing)))
+            }
             Ok(Err(error)) => {
                 let cause = Cause::from(error);
                 Err(Refused {
@@ -134,11 +142,28 @@ impl Link {
         }
     }
 
+    async fn grant_credit(mut self) -> Result<Self, Cause> {
+        self.received = 0;
+        match self.receiver.set_credit(self.prefetch).await {
+            Ok(()) => Ok(self),
+            Err(error) => Err(Cause::broken(&error)),
+        }
+    }
+
     /// Waits for the next message, and gives itself back with it.
     fn pull(mut self) -> BoxFuture<Pulled> {
         Box::pin(async move {
+            if self.received >= self.prefetch.div_ceil(2) {
+                self = match self.grant_credit().await {
+                    Ok(link) => link,
+                    Err(cause) => return (None, Err(cause)),
+                };
+            }
             match self.receiver.recv::<Body<Value>>().await {
-                Ok(delivery) => (Some(self), Ok(delivery.into_message())),
+                Ok(delivery) => {
+                    self.received += 1;
+                    (Some(self), Ok(delivery.into_message()))
+                }
                 Err(error) => (None, Err(Cause::from(error))),
             }
         })

@@ -77,7 +77,16 @@ impl Namespace {
 
     /// Listens again, where it did.
     pub(crate) async fn come_back(&self) {
-        let listening = self.emulator.listen(self.address).await.unwrap();
+        // The task that listened is only asked to stop; its socket goes when it has.
+        let listening = loop {
+            match self.emulator.listen(self.address).await {
+                Ok(listening) => break listening,
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
         *self.listening.lock().unwrap() = Some(listening);
     }
 }
