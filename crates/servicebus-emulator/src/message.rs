@@ -102,6 +102,18 @@ impl Message {
         }
     }
 
+    /// An answer of a management node: its body is the value null, as Azure's is.
+    pub(crate) fn answer(properties: Properties, application: BTreeMap<String, Value>) -> Self {
+        let mut answer = Self::compose(Header::default(), properties, application, Bytes::new());
+        let data = section(DATA, Value::Binary(serde_bytes_from(&Bytes::new())));
+        let null = section(VALUE, Value::Null);
+        let kept = answer.bare.len() - data.len();
+        answer.bare = [&answer.bare[..kept], &null].concat().into();
+        answer.size = answer.bare.len();
+        answer.body = Body::Value(null.into());
+        answer
+    }
+
     /// Reads an encoded message.
     ///
     /// # Errors
@@ -219,8 +231,8 @@ impl Message {
         self.application.get(name)
     }
 
-    /// What an annotation of the sender says.
-    pub(crate) fn annotation(&self, name: &str) -> Option<&Value> {
+    /// What an annotation says.
+    pub fn annotation(&self, name: &str) -> Option<&Value> {
         let named = |key: &Value| matches!(key, Value::Symbol(symbol) if symbol.as_str() == name);
         self.annotations.iter().find(|(key, _)| named(key)).map(|(_, value)| value)
     }

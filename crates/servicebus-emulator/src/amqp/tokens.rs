@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use fe2o3_amqp_types::messaging::{Header, Properties};
+use fe2o3_amqp_types::messaging::Properties;
 use serde_amqp::Value;
 
 use crate::Message;
@@ -32,12 +32,7 @@ pub(super) fn answer(request: &Message, authority: &Authority, now: SystemTime) 
         ("status-code".to_owned(), Value::Int(status)),
         ("status-description".to_owned(), Value::String(description)),
     ];
-    let message = Message::compose(
-        Header::default(),
-        properties,
-        application.into_iter().collect(),
-        Bytes::new(),
-    );
+    let message = Message::answer(properties, application.into_iter().collect());
     let stamp =
         Stamp { sequence: 0, topic_sequence: 0, enqueued_at: now, delivery_count: 0, lock: None };
     let reply_to = request.properties.reply_to.clone();
