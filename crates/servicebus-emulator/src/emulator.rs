@@ -8,6 +8,7 @@ use tokio_rustls::rustls;
 
 use crate::address::SubscriptionKey;
 use crate::auth::Authority;
+use crate::broker::subscription::Subscription;
 use crate::broker::{Broker, SendOutcome};
 use crate::options::{BearerToken, Options, Policy};
 use crate::time::Clock;
@@ -159,7 +160,7 @@ impl Emulator {
     pub fn dead_letters(&self, topic: &str, name: &str) -> Vec<Message> {
         let broker = self.broker();
         let subscription = broker.find(&SubscriptionKey::new(topic, name));
-        let letters = subscription.into_iter().flat_map(|found| found.dead_letters());
+        let letters = subscription.into_iter().flat_map(Subscription::dead_letters);
         letters.map(|message| Message::clone(message)).collect()
     }
 }

@@ -231,8 +231,8 @@ impl Message {
         self.application.get(name)
     }
 
-    /// What an annotation of the sender says.
-    pub(crate) fn annotation(&self, name: &str) -> Option<&Value> {
+    /// What an annotation says.
+    pub fn annotation(&self, name: &str) -> Option<&Value> {
         let named = |key: &Value| matches!(key, Value::Symbol(symbol) if symbol.as_str() == name);
         self.annotations.iter().find(|(key, _)| named(key)).map(|(_, value)| value)
     }

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
 use crate::Emulator;
 use crate::broker::connections::ConnectionId;
 use crate::prefixed::Prefixed;
 use crate::time::sleep;
 use crate::{amqp, http};
+
+/// The first byte of TLS.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A connection's place at the broker, given up when it is dropped.
 pub(crate) struct Place {
@@ -44,34 +48,59 @@ impl Emulator {
         let Some(place) = Place::take(self) else {
             return;
         };
-        self.serve_plain(&place, stream).await;
+        let Some((first, stream)) = self.sniff(&place, stream).await else {
+            return;
+        };
+        let tls = self.tls().filter(|_| first[0] == TLS_HANDSHAKE);
+        let Some(tls) = tls.cloned() else {
+            return self.serve_plain(&place, first, stream, "http").await;
+        };
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let stream = tokio::select! {
+            biased;
+            stream = handshake => stream,
+            () = sleep(self.idle_timeout()) => return,
+            () = self.until_cut(&place) => return,
+        };
+        let Ok(stream) = stream else {
+            return;
+        };
+        if let Some((first, stream)) = self.sniff(&place, stream).await {
+            self.serve_plain(&place, first, stream, "https").await;
+        }
     }
 
-    async fn serve_plain<S>(&self, place: &Place, mut stream: S)
+    /// The first bytes, and the stream as it was before they were read; `None` if there is nothing to serve.
+    async fn sniff<S>(&self, place: &Place, mut stream: S) -> Option<([u8; 4], Prefixed<S>)>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let mut first = [0; 4];
+        tokio::select! {
+            biased;
+            read = stream.read_exact(&mut first) => read.ok()?,
+            // A peer that says nothing.
+            () = sleep(self.idle_timeout()) => return None,
+            () = self.until_cut(place) => return None,
+        };
+        Some((first, Prefixed::new(first.to_vec(), stream)))
+    }
+
+    async fn serve_plain<S>(&self, place: &Place, first: [u8; 4], stream: S, scheme: &'static str)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let mut first = [0; 4];
-        let reading = stream.read_exact(&mut first);
-        tokio::select! {
-            biased;
-            read = reading => if read.is_err() {
-                return;
-            },
-            // A peer that says nothing.
-            () = sleep(self.idle_timeout()) => return,
-            () = self.until_cut(place) => return,
-        }
-        let stream = Prefixed::new(first.to_vec(), stream);
+        let notify = Arc::clone(&place.notify);
         if &first == b"AMQP" {
-            let notify = Arc::clone(&place.notify);
-            amqp::connection::serve(self, place.id, notify, stream).await;
-        } else {
-            tokio::select! {
-                biased;
-                () = self.until_cut(place) => {}
-                () = http::serve(self, stream) => {}
-            }
+            return amqp::connection::serve(self, place.id, notify, stream).await;
+        }
+        let upgraded = tokio::select! {
+            biased;
+            () = self.until_cut(place) => None,
+            upgraded = http::serve(self, stream, scheme) => upgraded,
+        };
+        if let Some(socket) = upgraded {
+            amqp::connection::serve(self, place.id, notify, socket).await;
         }
     }
 

@@ -147,7 +147,7 @@ impl Endpoint {
                 self.grants.extend(choice.ok().flatten());
             }
             (Phase::Open | Phase::Running, AMQP) if frame.performative.is_empty() => {}
-            (Phase::Open | Phase::Running, AMQP) => self.receive_frame(frame)?,
+            (Phase::Open | Phase::Running, AMQP) => self.receive_frame(&frame)?,
             _ => return Err(Malformed("a frame of the wrong layer")),
         }
         Ok(true)
@@ -172,7 +172,7 @@ impl Endpoint {
         }
     }
 
-    fn receive_frame(&mut self, frame: RawFrame) -> Result<(), Malformed> {
+    fn receive_frame(&mut self, frame: &RawFrame) -> Result<(), Malformed> {
         let performative = from_slice(&frame.performative)
             .map_err(|_| Malformed("a performative with other fields than it has"))?;
         let channel = frame.channel;
@@ -281,7 +281,7 @@ impl Endpoint {
                 if let Link::Ingest { intake, .. } | Link::TokenRequests { intake } = &mut link {
                     intake.delivery_count = attach.initial_delivery_count.unwrap_or(0);
                     intake.refill();
-                    session.put_flow(Some(LinkFlow::grant(handle, intake)), &mut self.out);
+                    session.put_flow(Some(&LinkFlow::grant(handle, intake)), &mut self.out);
                 }
                 if let Some(id) = link.id() {
                     self.places.insert(id, (channel, handle));

@@ -57,7 +57,7 @@ impl Endpoint {
         if intake.use_credit() {
             intake.refill();
             let flow = LinkFlow::grant(handle, intake);
-            session.put_flow(Some(flow), &mut self.out);
+            session.put_flow(Some(&flow), &mut self.out);
         }
         if !transfer.aborted {
             self.take_in(channel, handle, whole);

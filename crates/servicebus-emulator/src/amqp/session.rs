@@ -83,17 +83,17 @@ impl Session {
     }
 
     /// What we say about ours, and about a link.
-    pub(super) fn put_flow(&self, link: Option<LinkFlow>, out: &mut BytesMut) {
+    pub(super) fn put_flow(&self, link: Option<&LinkFlow>, out: &mut BytesMut) {
         let flow = Flow {
             next_incoming_id: Some(self.next_incoming_id),
             incoming_window: INCOMING_WINDOW,
             next_outgoing_id: self.next_outgoing_id,
             outgoing_window: u32::MAX >> 1,
-            handle: link.as_ref().map(|link| Handle(link.handle)),
-            delivery_count: link.as_ref().map(|link| link.delivery_count),
-            link_credit: link.as_ref().map(|link| link.credit),
+            handle: link.map(|link| Handle(link.handle)),
+            delivery_count: link.map(|link| link.delivery_count),
+            link_credit: link.map(|link| link.credit),
             available: None,
-            drain: link.as_ref().is_some_and(|link| link.drain),
+            drain: link.is_some_and(|link| link.drain),
             echo: false,
             properties: None,
         };
@@ -170,14 +170,10 @@ impl Session {
                 }
                 Outgoing::Drained { handle, delivery_count } => {
                     let link = LinkFlow { handle, delivery_count, credit: 0, drain: true };
-                    self.put_flow(Some(link), out);
+                    self.put_flow(Some(&link), out);
                 }
             }
         }
-    }
-
-    pub(super) fn channel(&self) -> u16 {
-        self.channel
     }
 }
 

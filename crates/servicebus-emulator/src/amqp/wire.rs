@@ -197,8 +197,8 @@ mod tests {
 
     use super::*;
 
-    fn encoded(value: Value) -> Vec<u8> {
-        serde_amqp::to_vec(&value).unwrap()
+    fn encoded(value: &Value) -> Vec<u8> {
+        serde_amqp::to_vec(value).unwrap()
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
             Value::Array(Array(vec![Value::Symbol("a".into()), Value::Symbol("bc".into())])),
         ];
         for value in values {
-            let bytes = encoded(value.clone());
+            let bytes = encoded(&value);
             assert_eq!(value_size(&bytes), Ok(bytes.len()), "{value:?}");
             for end in 0..bytes.len() {
                 assert!(value_size(&bytes[..end]).is_err(), "{value:?} up to {end}");

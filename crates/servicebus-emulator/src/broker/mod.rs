@@ -113,11 +113,15 @@ impl Broker {
         self.links.iter().filter(|(_, link)| wanted(link)).map(|(id, _)| *id).collect()
     }
 
-    /// Ends a connection without a word.
+    /// Ends a connection without a word. Nothing is delivered to it any more.
     pub(crate) fn cut(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.cut = true;
+            connection.outbox.clear();
             connection.notify.notify_one();
+        }
+        for link in self.links_where(|link| link.connection == id) {
+            self.detach(link);
         }
     }
 

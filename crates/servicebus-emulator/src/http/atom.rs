@@ -167,6 +167,7 @@ fn filter(filter: &Filter) -> String {
     match filter {
         Filter::True => sql("TrueFilter", "1=1"),
         Filter::False => sql("FalseFilter", "1=0"),
+        Filter::Sql(filter) => sql("SqlFilter", filter.text()),
         Filter::Correlation(filter) => correlation(filter),
     }
 }

@@ -116,6 +116,15 @@ fn filter(element: &Element) -> Result<Filter, Refusal> {
     match element.attribute("type") {
         Some("TrueFilter") => Ok(Filter::True),
         Some("FalseFilter") => Ok(Filter::False),
+        Some("SqlFilter") => {
+            if element.child("Parameters").is_some_and(|given| !given.children.is_empty()) {
+                return Err(Refusal::invalid("Parameters are not supported by this emulator."));
+            }
+            let text = element.value("SqlExpression").unwrap_or_default();
+            let explain =
+                |why| Refusal::invalid(format!("The SQL expression is not valid: {why}."));
+            Filter::sql(text).map_err(explain)
+        }
         Some("CorrelationFilter") => correlation(element).map(Filter::Correlation),
         other => {
             let kind = other.unwrap_or("without a type");

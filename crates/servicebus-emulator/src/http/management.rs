@@ -71,9 +71,7 @@ fn look(broker: &mut Broker, asked: &Asked) -> Result<Answer, Refusal> {
             let entry = |rule| rule_entry(&url, rule, created_at);
             page("Rules", rules.map(entry).collect())
         }
-        Route::Topic(_) | Route::Subscription { .. } | Route::Rule(..) => {
-            Ok(xml(StatusCode::OK, entry(broker, asked)?.write()))
-        }
+        _ => Ok(xml(StatusCode::OK, entry(broker, asked)?.write())),
     }
 }
 

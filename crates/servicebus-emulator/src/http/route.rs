@@ -19,6 +19,12 @@ pub(crate) enum Route {
     },
     Rules(SubscriptionKey),
     Rule(SubscriptionKey, String),
+    /// Where messages are sent to.
+    Messages(String),
+    /// The next message.
+    Head(SubscriptionKey),
+    /// A message that is locked, and the lock.
+    Lock(SubscriptionKey, String),
 }
 
 impl Route {
@@ -40,7 +46,12 @@ impl Route {
         let place = segments.iter().position(|segment| is(segment, "subscriptions"));
         let Some(place) = place.filter(|place| *place > 0) else {
             let named = !segments.iter().any(|segment| segment.is_empty());
-            return named.then(|| Self::Topic(segments.join("/")));
+            return named.then(|| match segments.as_slice() {
+                [topic @ .., last] if is(last, "messages") && !topic.is_empty() => {
+                    Self::Messages(topic.join("/"))
+                }
+                _ => Self::Topic(segments.join("/")),
+            });
         };
         let topic = segments[..place].join("/");
         match &segments[place + 1..] {
@@ -51,6 +62,12 @@ impl Route {
             }
             [name, rules, rule] if is(rules, "rules") => {
                 Some(Self::Rule(SubscriptionKey::new(&topic, name), (*rule).to_owned()))
+            }
+            [name, messages, head] if is(messages, "messages") && is(head, "head") => {
+                Some(Self::Head(SubscriptionKey::new(&topic, name)))
+            }
+            [name, messages, _, lock] if is(messages, "messages") => {
+                Some(Self::Lock(SubscriptionKey::new(&topic, name), (*lock).to_owned()))
             }
             _ => None,
         }
