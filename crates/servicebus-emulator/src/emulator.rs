@@ -177,8 +177,8 @@ impl Emulator {
         if message.size() > limit {
             return Err(Refusal::too_large(message.size(), limit));
         }
-        match broker.publish(&topic.to_lowercase(), vec![message]) {
-            SendOutcome::Accepted | SendOutcome::AcceptedInSilence => Ok(()),
+        match broker.publish(None, &topic.to_lowercase(), vec![message]) {
+            SendOutcome::Accepted | SendOutcome::Silence => Ok(()),
             SendOutcome::Refused(refusal) => Err(refusal),
         }
     }

@@ -24,8 +24,8 @@ pub(crate) struct Place {
 
 impl Place {
     /// `None` if the broker lets nobody in.
-    pub(crate) fn take(emulator: &Emulator) -> Option<Self> {
-        let (id, notify) = emulator.broker().open()?;
+    pub(crate) fn take(emulator: &Emulator, peer: Option<String>) -> Option<Self> {
+        let (id, notify) = emulator.broker().open(peer)?;
         Some(Self { emulator: emulator.clone(), id, notify })
     }
 }
@@ -45,7 +45,22 @@ impl Emulator {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Some(place) = Place::take(self) else {
+        self.serve_peer(None, stream).await;
+    }
+
+    /// Like [`serve`](Self::serve), for a peer that an [`Interceptor`](crate::Interceptor) knows by a name.
+    pub async fn serve_from<S>(&self, peer: impl Into<String>, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.serve_peer(Some(peer.into()), stream).await;
+    }
+
+    async fn serve_peer<S>(&self, peer: Option<String>, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Some(place) = Place::take(self, peer) else {
             return;
         };
         let Some((first, stream)) = self.sniff(&place, stream).await else {

@@ -80,11 +80,12 @@ impl Endpoint {
             }
             (Ok(messages), Some(Link::Ingest { topic, .. })) => {
                 let topic = topic.clone();
-                let outcome = self.emulator.broker().publish(&topic, messages);
+                let outcome =
+                    self.emulator.broker().publish(Some(self.connection), &topic, messages);
                 match outcome {
                     SendOutcome::Accepted => accepted(),
                     SendOutcome::Refused(refusal) => rejected(&refusal),
-                    SendOutcome::AcceptedInSilence => {
+                    SendOutcome::Silence => {
                         self.emulator.broker().cut(self.connection);
                         return;
                     }

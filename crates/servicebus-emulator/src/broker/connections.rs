@@ -20,6 +20,8 @@ pub(crate) type LinkId = u64;
 
 /// Somebody who is connected.
 pub(crate) struct Connection {
+    /// Who it is, if whoever accepted it knows.
+    pub(crate) peer: Option<String>,
     pub(crate) outbox: VecDeque<Event>,
     /// Tells its task that there is something in the box, or that it is cut.
     pub(crate) notify: Arc<Notify>,

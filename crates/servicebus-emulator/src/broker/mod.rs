@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use crate::address::{SubscriptionKey, TopicKey};
 use crate::auth::Authority;
+use crate::intercept::Interceptor;
 use crate::options::Quotas;
 use crate::time::Clock;
 
@@ -44,6 +45,7 @@ pub(crate) struct Broker {
     next_id: u64,
     pub(crate) tokens: Tokens,
     pub(crate) faults: Faults,
+    pub(crate) interceptor: Option<Arc<dyn Interceptor>>,
     /// Of everything that no longer exists, and what belongs to no entity.
     pub(crate) past_operations: Operations,
 }
@@ -72,6 +74,7 @@ impl Broker {
             next_id: 1,
             tokens: Tokens::new(seed),
             faults: Faults::default(),
+            interceptor: None,
             past_operations: Operations::default(),
         }
     }
@@ -87,7 +90,7 @@ impl Broker {
     }
 
     /// Lets a connection, or a request that waits, in.
-    pub(crate) fn open(&mut self) -> Option<(ConnectionId, Arc<Notify>)> {
+    pub(crate) fn open(&mut self, peer: Option<String>) -> Option<(ConnectionId, Arc<Notify>)> {
         let full = self.connections.len() >= self.quotas.connections;
         if self.faults.refuses_connections || full {
             return None;
@@ -95,7 +98,7 @@ impl Broker {
         let id = self.take_id();
         let notify = Arc::new(Notify::new());
         let connection =
-            Connection { outbox: VecDeque::new(), notify: Arc::clone(&notify), cut: false };
+            Connection { peer, outbox: VecDeque::new(), notify: Arc::clone(&notify), cut: false };
         self.connections.insert(id, connection);
         Some((id, notify))
     }

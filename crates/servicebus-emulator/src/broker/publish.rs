@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::Message;
 use crate::address::SubscriptionKey;
+use crate::intercept::{CopyFate, Fate, Interceptor};
 
+use super::connections::ConnectionId;
 use super::faults::use_up;
 use super::refusal::Refusal;
 use super::subscription::Arrival;
@@ -16,13 +18,18 @@ use super::{Broker, Topic};
 pub(crate) enum SendOutcome {
     Accepted,
     /// Nothing, ever: the connection must be cut.
-    AcceptedInSilence,
+    Silence,
     Refused(Refusal),
 }
 
 impl Broker {
     /// Accepts the messages of one transfer, all or none.
-    pub(crate) fn publish(&mut self, topic: &str, messages: Vec<Message>) -> SendOutcome {
+    pub(crate) fn publish(
+        &mut self,
+        from: Option<ConnectionId>,
+        topic: &str,
+        messages: Vec<Message>,
+    ) -> SendOutcome {
         if self.faults.throttles {
             return SendOutcome::Refused(Refusal::busy());
         }
@@ -36,17 +43,34 @@ impl Broker {
         if let Err(refusal) = self.check_room(topic, &messages) {
             return SendOutcome::Refused(refusal);
         }
+        let fate = self.fate(from, topic, &messages);
+        match fate {
+            Fate::Refuse(refusal) => return SendOutcome::Refused(refusal),
+            Fate::Cut => return SendOutcome::Silence,
+            Fate::Accept | Fate::AcceptAndCut => {}
+        }
         for message in messages {
             self.distribute(topic, message);
         }
         for key in self.keys_of(topic) {
             self.pump(&key);
         }
-        if use_up(&mut self.faults.topic(topic).cut_after_accept) {
-            SendOutcome::AcceptedInSilence
+        if use_up(&mut self.faults.topic(topic).cut_after_accept) || fate == Fate::AcceptAndCut {
+            SendOutcome::Silence
         } else {
             SendOutcome::Accepted
         }
+    }
+
+    /// What an interceptor says; of several messages, the first that is not simply accepted decides.
+    fn fate(&self, from: Option<ConnectionId>, topic: &str, messages: &[Message]) -> Fate {
+        let Some(interceptor) = &self.interceptor else {
+            return Fate::Accept;
+        };
+        let connection = from.and_then(|id| self.connections.get(&id));
+        let peer = connection.and_then(|connection| connection.peer.as_deref());
+        let mut fates = messages.iter().map(|message| interceptor.sent(peer, topic, message));
+        fates.find(|fate| *fate != Fate::Accept).unwrap_or(Fate::Accept)
     }
 
     fn keys_of(&self, topic: &str) -> Vec<SubscriptionKey> {
@@ -100,6 +124,15 @@ impl Broker {
             if use_up(&mut faults.lose) {
                 subscription.skip();
                 continue;
+            }
+            let copied = |it: &Arc<dyn Interceptor>| it.copied(name, subscription_name, &message);
+            match self.interceptor.as_ref().map(copied) {
+                Some(CopyFate::Swallow) => continue,
+                Some(CopyFate::Lose) => {
+                    subscription.skip();
+                    continue;
+                }
+                Some(CopyFate::Make) | None => {}
             }
             let lives = [
                 message.time_to_live(),

@@ -41,9 +41,9 @@ pub(super) fn send(emulator: &Emulator, topic: &str, asked: &Asked) -> Result<An
         let limit = broker.quotas.message_bytes;
         return Ok(refusal(&Refusal::too_large(size, limit)));
     }
-    match broker.publish(&topic.to_lowercase(), messages) {
+    match broker.publish(None, &topic.to_lowercase(), messages) {
         SendOutcome::Accepted => Ok(with_status(StatusCode::CREATED, Bytes::new())),
-        SendOutcome::AcceptedInSilence => Err(Cut),
+        SendOutcome::Silence => Err(Cut),
         SendOutcome::Refused(why) => Ok(busy_or(&why)),
     }
 }
@@ -105,7 +105,7 @@ pub(super) async fn receive(
     if !deletes && asked.head.method != Method::POST {
         return Ok(refused(StatusCode::METHOD_NOT_ALLOWED, "This is no way to receive."));
     }
-    let place = Place::take(emulator).ok_or(Cut)?;
+    let place = Place::take(emulator, None).ok_or(Cut)?;
     let ends_at = {
         let mut broker = emulator.broker();
         match broker.attach_receiver(place.id, key, deletes) {
