@@ -61,6 +61,10 @@ impl Authority {
         Self { policies, bearer_tokens }
     }
 
+    pub(crate) fn set_policies(&mut self, policies: Vec<Policy>) {
+        self.policies = policies;
+    }
+
     pub(crate) fn accept_bearer(&mut self, token: BearerToken) {
         self.bearer_tokens.retain(|known| known.token != token.token);
         self.bearer_tokens.push(token);

@@ -188,6 +188,11 @@ impl Emulator {
         self.broker().operations()
     }
 
+    /// Knows these policies from now on, and no others. What was shown before stays good until it expires.
+    pub fn set_policies(&self, policies: Vec<Policy>) {
+        self.broker().authority.set_policies(policies);
+    }
+
     /// Accepts this bearer token from now on, instead of one with the same text.
     pub fn accept_bearer(&self, token: BearerToken) {
         self.broker().authority.accept_bearer(token);

@@ -139,7 +139,7 @@ pub(crate) const STATES: [&str; 14] = [
 
 /// Kinds of fault that no storm draws: each has a focus of its own, in which nothing else goes wrong, and an oracle of its
 /// own. They meet none of these states.
-pub(crate) const ALONE: [&str; 1] = ["other-lanes"];
+pub(crate) const ALONE: [&str; 3] = ["other-lanes", "subscription-expiry", "shared-subscription"];
 
 /// What a fault does shows up to this long after it.
 const AFTER_MS: u64 = 2_000;

@@ -49,6 +49,8 @@ pub(crate) enum TransportKind {
     Memory,
     /// `unstale-redis`, with a simulated server.
     Redis,
+    /// `unstale-azure`, with the emulator.
+    Azure,
 }
 
 impl fmt::Display for TransportKind {
@@ -56,6 +58,7 @@ impl fmt::Display for TransportKind {
         f.write_str(match self {
             Self::Memory => "memory",
             Self::Redis => "redis",
+            Self::Azure => "azure",
         })
     }
 }
@@ -67,7 +70,8 @@ impl FromStr for TransportKind {
         match text {
             "memory" => Ok(Self::Memory),
             "redis" => Ok(Self::Redis),
-            _ => Err(format!("no such transport: {text}; memory or redis")),
+            "azure" => Ok(Self::Azure),
+            _ => Err(format!("no such transport: {text}; memory, redis or azure")),
         }
     }
 }
@@ -117,7 +121,7 @@ mod tests {
         for tier in [Tier::One, Tier::Two, Tier::Three] {
             assert_eq!(tier.to_string().parse(), Ok(tier));
         }
-        for transport in [TransportKind::Memory, TransportKind::Redis] {
+        for transport in [TransportKind::Memory, TransportKind::Redis, TransportKind::Azure] {
             assert_eq!(transport.to_string().parse(), Ok(transport));
         }
         assert!("4".parse::<Tier>().unwrap_err().contains("1, 2 or 3"));

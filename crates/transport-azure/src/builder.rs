@@ -24,6 +24,8 @@ use crate::transport::AzureTransport;
 /// The service's limits on names.
 const MAX_TOPIC_BYTES: usize = 260;
 const MAX_SUBSCRIPTION_BYTES: usize = 50;
+/// What is added to a prefix.
+const NUMBER_BYTES: usize = 17;
 /// The service refuses less.
 const MIN_AUTO_DELETE: Duration = Duration::from_secs(5 * 60);
 const MAX_MESSAGE_TIME_TO_LIVE: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -54,6 +56,7 @@ pub struct AzureTransportBuilder {
     credential: Option<Credential>,
     topic: Option<String>,
     subscriptions: Option<Vec<String>>,
+    prefix: String,
     settings: SubscriptionSettings,
     connector: Arc<dyn Connector>,
     tls: Option<Tls>,
@@ -76,6 +79,7 @@ impl Default for AzureTransportBuilder {
             credential: None,
             topic: None,
             subscriptions: None,
+            prefix: "unstale".to_owned(),
             settings: SubscriptionSettings {
                 auto_delete_on_idle: MIN_AUTO_DELETE,
                 message_time_to_live: Duration::from_secs(120),
@@ -137,6 +141,14 @@ impl AzureTransportBuilder {
     #[must_use]
     pub fn subscriptions(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.subscriptions = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What the names of subscriptions that are created begin with, at most 33 bytes: whose they are, for
+    /// whoever looks at them in the portal. Default `unstale`.
+    #[must_use]
+    pub fn subscription_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
         self
     }
 
@@ -234,19 +246,23 @@ impl AzureTransportBuilder {
         let (publish_timeout, prefetch) = (self.publish_timeout, self.prefetch);
         let capabilities = Capabilities::new("azure")
             .with_max_frame_bytes(self.max_frame_bytes)
-            .with_native_fences();
+            .with_native_fences()
+            .with_metered_frames();
         let names = self.subscriptions.clone();
         for name in names.iter().flatten() {
             check_name(name, MAX_SUBSCRIPTION_BYTES, false)
                 .map_err(|()| ConfigError::Subscription(name.clone()))?;
         }
+        check_name(&self.prefix, MAX_SUBSCRIPTION_BYTES - NUMBER_BYTES, false)
+            .map_err(|()| ConfigError::SubscriptionPrefix(self.prefix.clone()))?;
+        let prefix = self.prefix.clone();
         let (endpoint, administration) = self.resolve()?;
         let (topic, tokens) = (administration.topic.clone(), Arc::clone(&administration.tokens));
         let runtime = Arc::clone(&tokens.network.runtime);
         let dialer =
             Dialer { endpoint: endpoint.clone(), topic: topic.clone(), tokens, wire: Wire::Tcp };
         let (strategy, names) = match names {
-            None => (Strategy::Automatic(administration), Vec::new()),
+            None => (Strategy::Automatic { administration, prefix }, Vec::new()),
             Some(names) if names.is_empty() => {
                 return Err(ConfigError::Subscription(String::new()));
             }
@@ -413,6 +429,9 @@ pub enum ConfigError {
     /// Not a name that the service takes.
     #[error("`{0}` is no subscription: 1 to 50 letters, digits, `.`, `-` or `_`")]
     Subscription(String),
+    /// Not what a name can begin with.
+    #[error("`{0}` is no prefix of subscriptions: 1 to 33 letters, digits, `.`, `-` or `_`")]
+    SubscriptionPrefix(String),
     /// The service refuses less.
     #[error("`auto_delete_on_idle` of {0:?}: the service takes 5 minutes at least")]
     AutoDelete(Duration),

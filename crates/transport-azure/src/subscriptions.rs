@@ -11,13 +11,16 @@ use tokio::sync::OnceCell;
 use unstale::Runtime;
 use unstale::transport::{TransportError, TransportErrorKind as Kind};
 
-use crate::management::Administration;
+use crate::management::{Administration, Creation};
+
+/// Names that are drawn for one subscription before it is given up.
+const CLASHES: u32 = 5;
 
 /// Where subscriptions come from.
 #[derive(Debug)]
 pub(crate) enum Strategy {
     /// They are created as needed, with names of our own.
-    Automatic(Administration),
+    Automatic { administration: Administration, prefix: String },
     /// An operator made these.
     Manual,
 }
@@ -52,15 +55,20 @@ impl Subscriptions {
         if let Some(name) = free {
             return Ok(Lease { name, shared: Arc::clone(shared), certain: false });
         }
-        let Strategy::Automatic(administration) = &shared.strategy else {
+        let Strategy::Automatic { administration, prefix } = &shared.strategy else {
             return Err(Kind::Configuration.error(
                 "every subscription that was named is in use; name as many as are open at once",
             ));
         };
         shared.topic_checked.get_or_try_init(|| administration.check_topic()).await?;
-        let name = format!("unstale-{:016x}", shared.runtime.random_seed());
-        administration.create_subscription(&name).await?;
-        Ok(Lease { name, shared: Arc::clone(shared), certain: false })
+        for _ in 0..CLASHES {
+            let name = format!("{prefix}-{:016x}", shared.runtime.random_seed());
+            // One that exists belongs to somebody else: a process that was cloned draws what its twin has drawn.
+            if administration.create_subscription(&name).await? == Creation::Created {
+                return Ok(Lease { name, shared: Arc::clone(shared), certain: false });
+            }
+        }
+        Err(Kind::Unreachable.error("every name that was drawn for a subscription is taken"))
     }
 }
 
@@ -83,9 +91,20 @@ impl Lease {
         self.certain = true;
     }
 
+    /// What creates the subscription again, for a mistake that does so behind the node's back.
+    #[cfg(unstale_mutants)]
+    pub(crate) fn recreation(&self) -> impl AsyncFn() + Send + 'static + use<> {
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        async move || {
+            if let Strategy::Automatic { administration, .. } = &shared.strategy {
+                let _ = administration.create_subscription(&name).await;
+            }
+        }
+    }
+
     /// Creates the subscription again under its name, if it has vanished; whether that could be done.
     pub(crate) async fn recreate(&self) -> Result<bool, TransportError> {
-        let Strategy::Automatic(administration) = &self.shared.strategy else {
+        let Strategy::Automatic { administration, .. } = &self.shared.strategy else {
             return Ok(false);
         };
         tracing::info!(
@@ -100,7 +119,9 @@ impl Lease {
     pub(crate) async fn close(mut self) {
         let name = std::mem::take(&mut self.name);
         match &self.shared.strategy {
-            Strategy::Automatic(administration) => delete(administration.clone(), name).await,
+            Strategy::Automatic { administration, .. } => {
+                delete(administration.clone(), name).await
+            }
             Strategy::Manual => self.shared.give_back(name),
         }
     }
@@ -114,7 +135,7 @@ impl Drop for Lease {
             return;
         }
         match &self.shared.strategy {
-            Strategy::Automatic(administration) if !self.certain => {
+            Strategy::Automatic { administration, .. } if !self.certain => {
                 let task = delete(administration.clone(), name);
                 self.shared.runtime.spawn("unstale-azure-delete", Box::pin(task));
             }
@@ -131,7 +152,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let Strategy::Automatic(administration) = &self.strategy else { return };
+        let Strategy::Automatic { administration, .. } = &self.strategy else { return };
         let free = self.free.get_mut().unwrap_or_else(PoisonError::into_inner);
         for name in free.drain(..) {
             let task = delete(administration.clone(), name);

@@ -256,6 +256,7 @@ fn batch(given: &Given, profile: Profile, seeds: Range<u64>) -> Result<Batch, Us
         mode: given.mode,
         native_fences: None,
         focus: given.focus,
+        kept_subscriptions: transport == TransportKind::Azure,
     };
     let mut seeds = given.seeds.clone().unwrap_or(seeds);
     let plan = match &given.plan {

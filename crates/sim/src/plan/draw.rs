@@ -1,6 +1,6 @@
 //! From a seed to a plan.
 
-use super::faults::{Fault, FaultKind};
+use super::faults::{Fault, FaultKind, OF_KEPT_SUBSCRIPTIONS};
 use super::profile::{Mode, Profile, Request};
 use super::{Action, LAST_MS, Means, Op, Plan, Rates, Topology, motifs};
 use crate::rng::{skewed, stream, stream_of};
@@ -28,6 +28,9 @@ pub(super) fn plan(request: &Request, seed: u64, kinds: &[&str]) -> Plan {
         Profile::Swarm | Profile::Storm => swarm(request.profile, &topology, heal_ms, seed),
     };
     faults.retain(|fault| kinds.contains(&fault.kind.name()));
+    if !request.kept_subscriptions {
+        faults.retain(|fault| !OF_KEPT_SUBSCRIPTIONS.contains(&fault.kind.name()));
+    }
     faults.sort_by_key(|fault| fault.at_ms);
     keep_promises_possible(&mut faults);
     if topology.mode.within().is_none() {
@@ -268,6 +271,8 @@ fn draw_kind(name: &str, topology: &Topology, rng: &mut fastrand::Rng) -> FaultK
         "cut-publishing" => FaultKind::CutPublishing { node },
         "reject" => FaultKind::Reject { node, frames: rng.u32(1..=2) },
         "lose-answers" => FaultKind::LoseAnswers { node, for_ms },
+        "subscription-expiry" => FaultKind::SubscriptionExpiry { node },
+        "shared-subscription" => FaultKind::SharedSubscription { node, for_ms },
         "slow-source" => FaultKind::SlowSource { latency_ms: rng.u64(50..900), for_ms },
         "failing-source" => FaultKind::FailingSource { for_ms },
         _ => FaultKind::Burst { node, writes: rng.u32(10..200) },
@@ -302,6 +307,7 @@ pub(super) fn clip(fault: &mut Fault, heal_ms: u64) {
         | FaultKind::BrokerStall { for_ms }
         | FaultKind::SlowSubscriber { for_ms, .. }
         | FaultKind::LoseAnswers { for_ms, .. }
+        | FaultKind::SharedSubscription { for_ms, .. }
         | FaultKind::Crash { for_ms, .. }
         | FaultKind::Pause { for_ms, .. }
         | FaultKind::Suspend { for_ms, .. }

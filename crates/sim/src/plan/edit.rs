@@ -60,6 +60,8 @@ impl FaultKind {
             | Self::CutPublishing { node }
             | Self::Reject { node, .. }
             | Self::LoseAnswers { node, .. }
+            | Self::SubscriptionExpiry { node }
+            | Self::SharedSubscription { node, .. }
             | Self::SlowSubscriber { node, .. }
             | Self::Crash { node, .. }
             | Self::Pause { node, .. }

@@ -186,6 +186,18 @@ pub enum FaultKind {
         /// For how long.
         for_ms: u64,
     },
+    /// A node's subscription, which the broker keeps, is deleted under it.
+    SubscriptionExpiry {
+        /// Which node.
+        node: usize,
+    },
+    /// Somebody else reads a node's subscription, too, and takes a part of its messages.
+    SharedSubscription {
+        /// Which node.
+        node: usize,
+        /// For how long.
+        for_ms: u64,
+    },
     /// The data source is slow.
     SlowSource {
         /// What a load takes.
@@ -254,7 +266,12 @@ names! {
     Reject => "reject",
     LoseAnswers => "lose-answers",
     OtherLanes => "other-lanes",
+    SubscriptionExpiry => "subscription-expiry",
+    SharedSubscription => "shared-subscription",
 }
+
+/// The kinds that strike only a broker which keeps subscriptions.
+pub(super) const OF_KEPT_SUBSCRIPTIONS: &[&str] = &["subscription-expiry", "shared-subscription"];
 
 impl FaultKind {
     /// How long it lasts; zero for what happens at a moment.
@@ -269,6 +286,7 @@ impl FaultKind {
             | Self::BrokerStall { for_ms }
             | Self::SlowSubscriber { for_ms, .. }
             | Self::LoseAnswers { for_ms, .. }
+            | Self::SharedSubscription { for_ms, .. }
             | Self::Crash { for_ms, .. }
             | Self::Pause { for_ms, .. }
             | Self::Suspend { for_ms, .. }
@@ -292,6 +310,8 @@ impl FaultKind {
             | Self::CutPublishing { node }
             | Self::Reject { node, .. }
             | Self::LoseAnswers { node, .. }
+            | Self::SubscriptionExpiry { node }
+            | Self::SharedSubscription { node, .. }
             | Self::SlowSubscriber { node, .. }
             | Self::Crash { node, .. }
             | Self::Clone { node, .. }

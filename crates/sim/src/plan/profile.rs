@@ -99,4 +99,6 @@ pub struct Request {
     pub native_fences: Option<bool>,
     /// The name of a sequence of faults that everything else makes room for.
     pub focus: Option<&'static str>,
+    /// Whether the broker keeps subscriptions, which can vanish and be shared.
+    pub kept_subscriptions: bool,
 }

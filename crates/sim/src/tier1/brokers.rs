@@ -23,6 +23,7 @@ use unstale_redis::{Address, Connector, RedisTransport, Stream};
 
 use super::hub::{self, HubServer};
 use super::own::Own;
+use super::servicebus::{self, ServiceBus};
 use super::universe::Universe;
 use crate::plan::Topology;
 use crate::redis::{Observer, Options, Server};
@@ -33,6 +34,7 @@ use crate::{frames, history::Event};
 pub(super) enum Brokers {
     Redis(Arc<RedisPair>),
     Hub(HubServer),
+    Bus(ServiceBus),
     /// A user's own.
     Own(Arc<Own>),
 }
@@ -115,6 +117,7 @@ impl Brokers {
         match self {
             Self::Redis(_) => REDIS_HOSTS.map(str::to_owned).to_vec(),
             Self::Hub(_) => vec![hub::HOST.to_owned()],
+            Self::Bus(_) => vec![servicebus::HOST.to_owned()],
             Self::Own(own) => own.hosts(),
         }
     }
@@ -132,6 +135,7 @@ impl Brokers {
                 let server = server.clone();
                 sim.host(hub::HOST, move || server.clone().run());
             }
+            Self::Bus(bus) => bus.install(sim),
             Self::Own(own) => own.install(sim),
         }
     }
@@ -169,6 +173,7 @@ impl Brokers {
                     publishing: Mutex::new(None),
                 }))
             }
+            Self::Bus(bus) => bus.transport(topology, runtime, node),
             Self::Own(own) => own
                 .transport(runtime, node)
                 .map_err(|error| -> Box<dyn std::error::Error> { error }),

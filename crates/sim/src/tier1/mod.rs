@@ -10,6 +10,7 @@ mod links;
 mod machine;
 mod own;
 mod process;
+mod servicebus;
 mod strike;
 mod transport;
 mod universe;

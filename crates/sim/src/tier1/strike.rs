@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::brokers::{Brokers, CHANNEL, RedisPair, node_of};
 use super::links::Block;
+use super::servicebus::ServiceBus;
 use super::universe::Command;
 use super::world::World;
 use crate::frames;
@@ -103,7 +104,9 @@ impl World<'_> {
             | FaultKind::Reject { .. }
             | FaultKind::LoseAnswers { .. }
             | FaultKind::Duplicate { .. }
-            | FaultKind::WrongCredentials { .. } => self.strike_broker(kind),
+            | FaultKind::WrongCredentials { .. }
+            | FaultKind::SubscriptionExpiry { .. }
+            | FaultKind::SharedSubscription { .. } => self.strike_broker(kind),
         }
         if kind.lasts_ms() > 0 {
             self.later(kind.lasts_ms() * 1_000_000, Later::Relent(kind.clone()));
@@ -114,6 +117,7 @@ impl World<'_> {
         match self.brokers.clone() {
             Brokers::Redis(pair) => self.strike_redis(kind, &pair),
             Brokers::Hub(hub) => self.strike_hub(kind, &hub),
+            Brokers::Bus(bus) => self.strike_bus(kind, &bus),
             // Nothing is known of it but that it is a process: see `own::STRUCK`.
             Brokers::Own(own) => {
                 if let FaultKind::BrokerRestart { .. } = kind {
@@ -228,6 +232,38 @@ impl World<'_> {
         }
     }
 
+    fn strike_bus(&mut self, kind: &FaultKind, bus: &ServiceBus) {
+        let count = self.universe.slots.len();
+        match kind {
+            FaultKind::Cut { nodes } => {
+                nodes.iter().for_each(|node| bus.cut(&self.host(*node % count)));
+            }
+            FaultKind::BrokerRestart { .. } => {
+                bus.restart();
+                bus.set_down(true);
+            }
+            FaultKind::BrokerStall { .. } => bus.stall(true),
+            FaultKind::Failover { lost } => {
+                bus.lose_accepted(*lost);
+                self.later(DYING_NS, Later::Switch);
+            }
+            FaultKind::Demotion => bus.detach_all(),
+            FaultKind::LoseTo { node, frames } => bus.lose_to(*node % count, *frames),
+            FaultKind::LoseAccepted { frames } => bus.lose_accepted(*frames),
+            FaultKind::Ambiguous { node, frames, accepted_after_ms } => {
+                bus.ambiguous(*node % count, *frames, *accepted_after_ms);
+            }
+            FaultKind::CutPublishing { node } => bus.cut_publishing(&self.host(*node % count)),
+            FaultKind::Reject { node, frames } => bus.reject(*node % count, *frames),
+            FaultKind::LoseAnswers { node, .. } => bus.lose_answers(*node % count, true),
+            FaultKind::Duplicate { back } => bus.again(*back),
+            FaultKind::WrongCredentials { .. } => bus.set_wrong_credentials(true),
+            FaultKind::SubscriptionExpiry { node } => bus.expire(*node % count),
+            FaultKind::SharedSubscription { node, for_ms } => bus.share(*node % count, *for_ms),
+            _ => {}
+        }
+    }
+
     pub(super) fn do_later(&mut self, what: &Later) {
         match (what, self.brokers.clone()) {
             (Later::Relent(kind), _) => self.relent(kind),
@@ -242,6 +278,7 @@ impl World<'_> {
                 self.later(RETURN_NS, Later::Return { server });
             }
             (Later::Switch, Brokers::Hub(hub)) => hub.succeed(),
+            (Later::Switch, Brokers::Bus(bus)) => bus.restart(),
             (Later::Return { server }, Brokers::Redis(pair)) => pair.servers[*server].set_up(true),
             (Later::ReleaseZombies, Brokers::Redis(pair)) => {
                 pair.servers.iter().for_each(|server| {
@@ -253,7 +290,7 @@ impl World<'_> {
             }
             (
                 Later::Return { .. } | Later::ReleaseZombies | Later::Follow { .. },
-                Brokers::Hub(_),
+                Brokers::Hub(_) | Brokers::Bus(_),
             )
             | (_, Brokers::Own(_)) => {}
         }
@@ -321,6 +358,13 @@ impl World<'_> {
                     FaultKind::LoseAnswers { node, .. } => hub.lose_answers(*node % count, false),
                     _ => {}
                 },
+                Brokers::Bus(bus) => match kind {
+                    FaultKind::BrokerRestart { .. } => bus.set_down(false),
+                    FaultKind::BrokerStall { .. } => bus.stall(false),
+                    FaultKind::WrongCredentials { .. } => bus.set_wrong_credentials(false),
+                    FaultKind::LoseAnswers { node, .. } => bus.lose_answers(*node % count, false),
+                    _ => {}
+                },
                 Brokers::Own(own) => {
                     if let FaultKind::BrokerRestart { .. } = kind {
                         for host in own.hosts() {
@@ -345,6 +389,7 @@ impl World<'_> {
         match &self.brokers {
             Brokers::Redis(pair) => pair.servers.iter().for_each(crate::redis::Server::heal),
             Brokers::Hub(hub) => hub.heal(),
+            Brokers::Bus(bus) => bus.heal(),
             Brokers::Own(_) => {}
         }
     }
@@ -386,6 +431,7 @@ impl World<'_> {
         let heard = match &self.brokers {
             Brokers::Redis(pair) => pair.primary().is_up(),
             Brokers::Hub(hub) => !hub.is_down(),
+            Brokers::Bus(bus) => !bus.is_down(),
             Brokers::Own(_) => false,
         };
         if !heard {
@@ -405,6 +451,7 @@ impl World<'_> {
             Brokers::Hub(hub) => {
                 hub.publish_now(&frame);
             }
+            Brokers::Bus(bus) => bus.publish_now(frame),
             Brokers::Own(_) => {}
         }
     }

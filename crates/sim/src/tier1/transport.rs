@@ -49,7 +49,10 @@ impl Transport for Watched {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        let mut capabilities = self.inner.capabilities();
+        // A run is shorter than the minute between beacons where they cost money; only times depend on it.
+        capabilities.metered = false;
+        capabilities
     }
 }
 

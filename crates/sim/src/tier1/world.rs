@@ -11,6 +11,7 @@ use super::hub::HubServer;
 use super::links::Links;
 use super::own::Own;
 use super::process::{self, LAST_CACHES};
+use super::servicebus::ServiceBus;
 use super::strike::Later;
 use super::universe::{Command, Universe};
 use crate::clock::{MachineClock, TrueTime};
@@ -78,6 +79,9 @@ impl World<'_> {
             }
             Carrier::Kind(TransportKind::Memory) => {
                 Brokers::Hub(HubServer::new(Arc::clone(&universe)))
+            }
+            Carrier::Kind(TransportKind::Azure) => {
+                Brokers::Bus(ServiceBus::new(Arc::clone(&universe)))
             }
         };
         let most_ms = plan.topology.latency_max_us.div_ceil(1_000).max(1);
@@ -151,8 +155,10 @@ impl World<'_> {
             while let Some((index, fault)) = faults.next_if(|(_, fault)| fault.at_ms <= ms) {
                 self.strike(index, &fault.kind);
             }
-            if let Brokers::Hub(hub) = &self.brokers {
-                hub.release_zombies(now);
+            match &self.brokers {
+                Brokers::Hub(hub) => hub.release_zombies(now),
+                Brokers::Bus(bus) => bus.release_zombies(now),
+                Brokers::Redis(_) | Brokers::Own(_) => {}
             }
             self.milestones(ms, &plan);
             if let Err(error) = self.sim.step() {

@@ -75,6 +75,10 @@ impl World<'_> {
                 let ambiguous = &mut self.broker.ambiguous[*node % count];
                 ambiguous.extend((0..*frames).map(|_| *accepted_after_ms));
             }
+            // The broker of this tier keeps no subscriptions: all that is left of it is the end.
+            FaultKind::SubscriptionExpiry { node } | FaultKind::SharedSubscription { node, .. } => {
+                self.cut(*node % count, TransportErrorKind::Unreachable);
+            }
             FaultKind::CutPublishing { node } => self.cut_publishing(*node % count),
             FaultKind::Reject { node, frames } => self.broker.rejects[*node % count] += frames,
             FaultKind::LoseAnswers { node, .. } => self.broker.lose_answers[*node % count] += 1,
