@@ -85,12 +85,15 @@ struct Asked {
 }
 
 impl Asked {
-    /// Scheme, host, path and query.
-    fn url(&self) -> String {
+    /// Scheme and host.
+    fn base(&self) -> String {
         let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let query = self.head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let host = host.unwrap_or("localhost");
-        format!("{}://{host}{}{query}", self.scheme, self.head.uri.path())
+        format!("{}://{}", self.scheme, host.unwrap_or("localhost"))
+    }
+
+    /// Scheme, host and path.
+    fn url(&self) -> String {
+        format!("{}{}", self.base(), self.head.uri.path())
     }
 }
 
