@@ -4,6 +4,7 @@ mod architecture;
 mod figures;
 mod mutants;
 mod redis;
+mod referees;
 mod shell;
 mod sim;
 mod sim_figures;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must pass.
 
 use crate::shell::{cargo, output, run};
-use crate::{Done, architecture, redis};
+use crate::{Done, architecture, redis, referees};
 
 /// The simulator's package.
 const SIM: &str = "unstale-sim";
@@ -12,10 +12,13 @@ pub(crate) fn everything() -> Done {
     simulation()?;
     let redis_server = redis::server()?;
     eprintln!("xtask: {}={}", redis::VARIABLE, redis_server.display());
+    let referees = referees::folder()?;
+    eprintln!("xtask: {}={}", referees::VARIABLE, referees.display());
     // Feature `fred` is the only one that nothing in the workspace switches on by itself.
     let features = ["--features", "unstale-redis/fred"];
     let mut tests = cargo(&["test", "--workspace", "--exclude", SIM]);
-    run(tests.args(features).env(redis::VARIABLE, &redis_server))?;
+    tests.env(redis::VARIABLE, &redis_server).env(referees::VARIABLE, &referees);
+    run(tests.args(features))?;
     model()
 }
 

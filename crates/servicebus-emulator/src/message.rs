@@ -178,8 +178,6 @@ impl Message {
 
     /// The message as it is delivered: what came, with the broker's stamp.
     pub(crate) fn encode(&self, stamp: &Stamp) -> Bytes {
-        let mut header = self.header.clone();
-        header.delivery_count = stamp.delivery_count;
         let mut annotations: OrderedMap<Value, Value> = self.annotations.iter().cloned().collect();
         let timestamp = |time| Value::Timestamp(Timestamp::from(milliseconds(time)));
         let mut add = |name: &str, value| {
@@ -194,10 +192,23 @@ impl Message {
             add("x-opt-locked-until", timestamp(until));
         }
         let mut out = BytesMut::with_capacity(self.bare.len() + 256);
-        out.put_slice(&to_vec(&header).unwrap_or_default());
+        out.put_slice(&self.header_section(stamp.delivery_count));
         out.put_slice(&section(MESSAGE_ANNOTATIONS, Value::Map(annotations)));
         out.put_slice(&self.bare);
         out.freeze()
+    }
+
+    /// With all its fields: there are clients that take a default that is left out for nothing at all.
+    fn header_section(&self, delivery_count: u32) -> Vec<u8> {
+        let Header { durable, priority, ttl, first_acquirer, .. } = &self.header;
+        let fields = vec![
+            Value::Bool(*durable),
+            Value::Ubyte(priority.0),
+            ttl.map_or(Value::Null, Value::Uint),
+            Value::Bool(*first_acquirer),
+            Value::Uint(delivery_count),
+        ];
+        section(HEADER, Value::List(fields))
     }
 
     /// The body, if it is bytes or text: the data sections put together, or a value.

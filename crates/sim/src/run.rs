@@ -137,8 +137,8 @@ pub(crate) const STATES: [&str; 14] = [
     "clears",
 ];
 
-/// Kinds of fault that no storm draws: each has a focus of its own, in which nothing else goes wrong, and an oracle of its
-/// own. They meet none of these states.
+/// Kinds of fault that storms do not draw, or not over every transport. One with other lanes has a focus of its own, in
+/// which nothing else goes wrong, and an oracle of its own; those of kept subscriptions are drawn over Azure only.
 pub(crate) const ALONE: [&str; 3] = ["other-lanes", "subscription-expiry", "shared-subscription"];
 
 /// What a fault does shows up to this long after it.

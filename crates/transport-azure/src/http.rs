@@ -36,11 +36,22 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    kept_connection: bool,
 }
 
 impl Request {
+    /// A request with a connection of its own: one that was idle may be dead without anybody knowing, and waiting
+    /// for that would cost more than connecting.
     pub(crate) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method, url, headers, body, kept_connection: false }
+    }
+
+    /// Uses the connection of an earlier request, and leaves it to a later one.
+    #[expect(dead_code, reason = "for the path over HTTPS")]
+    pub(crate) fn on_kept_connection(mut self) -> Self {
+        self.kept_connection = true;
+        self
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -127,7 +138,8 @@ impl Http {
         message.headers_mut().insert(HOST, value);
 
         let origin = (host.clone(), port);
-        let mut sender = match self.take_idle(&origin) {
+        let keep = request.kept_connection;
+        let mut sender = match keep.then(|| self.take_idle(&origin)).flatten() {
             Some(sender) => sender,
             None => self.open(&host, port, request.url.scheme() == "https").await?,
         };
@@ -136,7 +148,9 @@ impl Http {
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
             Kind::Unreachable.error(format!("{what} at {host}:{port} failed")).with_source(error)
         })?;
-        self.keep(Idle { origin, sender });
+        if keep {
+            self.keep(Idle { origin, sender });
+        }
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 

@@ -120,7 +120,7 @@ impl Lease {
         let name = std::mem::take(&mut self.name);
         match &self.shared.strategy {
             Strategy::Automatic { administration, .. } => {
-                delete(administration.clone(), name).await
+                delete(administration.clone(), name).await;
             }
             Strategy::Manual => self.shared.give_back(name),
         }

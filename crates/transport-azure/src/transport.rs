@@ -64,13 +64,12 @@ impl Transport for AzureTransport {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let opening = Opening {
             dialer: self.dialer.clone(),
-            publisher: Arc::clone(&self.publisher),
             sequencer: self.sequencer.clone(),
             prefetch: self.prefetch,
             opener: Opener { transport: self.id, number },
             timeout: self.open_timeout,
         };
-        Ok(Box::new(opening.open(lease).await?))
+        Ok(Box::new(Box::pin(opening.open(lease)).await?))
     }
 
     async fn publish(&self, frame: Bytes) -> Result<(), TransportError> {

@@ -1,9 +1,5 @@
 //! The contract of transports, kept over the emulator.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests wait for real sockets in real time; what a harness cannot do panics"
-)]
+#![expect(clippy::unwrap_used, reason = "what a harness cannot do panics")]
 
 mod support;
 

@@ -276,7 +276,7 @@ impl Endpoint {
             return Ok(());
         };
         match result {
-            Err(refusal) => session.put_detach(handle, Some(&refusal), &mut self.out),
+            Err(refusal) => session.put_expulsion(handle, &refusal, &mut self.out),
             Ok(mut link) => {
                 if let Link::Ingest { intake, .. } | Link::TokenRequests { intake } = &mut link {
                     intake.delivery_count = attach.initial_delivery_count.unwrap_or(0);
@@ -403,7 +403,7 @@ impl Endpoint {
         // Otherwise we ended it, and this is the answer.
         if let Some(link) = session.links.remove(&handle) {
             session.forget(handle);
-            session.put_detach(handle, None, &mut self.out);
+            session.put_detach(handle, detach.closed, &mut self.out);
             if let Some(id) = link.id() {
                 self.places.remove(&id);
                 self.emulator.broker().detach(id);
@@ -418,7 +418,7 @@ impl Endpoint {
         };
         if let Some(link) = session.links.remove(&handle) {
             session.forget(handle);
-            session.put_detach(handle, Some(reason), &mut self.out);
+            session.put_expulsion(handle, reason, &mut self.out);
             if let Some(id) = link.id() {
                 self.places.remove(&id);
                 self.emulator.broker().detach(id);

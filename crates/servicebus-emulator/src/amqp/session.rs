@@ -101,8 +101,14 @@ impl Session {
     }
 
     /// Ends a link and says why.
-    pub(super) fn put_detach(&self, handle: u32, reason: Option<&Refusal>, out: &mut BytesMut) {
-        let detach = Detach { handle: Handle(handle), closed: true, error: reason.map(error) };
+    pub(super) fn put_expulsion(&self, handle: u32, reason: &Refusal, out: &mut BytesMut) {
+        let detach = Detach { handle: Handle(handle), closed: true, error: Some(error(reason)) };
+        put_frame(out, AMQP, self.channel, &detach, &[]);
+    }
+
+    /// Agrees to the end of a link, in the way in which the peer ended it.
+    pub(super) fn put_detach(&self, handle: u32, closed: bool, out: &mut BytesMut) {
+        let detach = Detach { handle: Handle(handle), closed, error: None };
         put_frame(out, AMQP, self.channel, &detach, &[]);
     }
 

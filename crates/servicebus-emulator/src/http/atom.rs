@@ -44,15 +44,23 @@ impl Entry {
     }
 }
 
-/// Several entities.
-pub(crate) fn feed(url: &str, title: &str, now: SystemTime, entries: &[Entry]) -> String {
+/// Several entities; `next` is where there are more.
+pub(crate) fn feed(
+    url: &str,
+    next: Option<&str>,
+    title: &str,
+    now: SystemTime,
+    entries: &[Entry],
+) -> String {
     let url = escape(url);
+    let next = next.map(|next| format!("<link rel=\"next\" href=\"{}\"/>", escape(next)));
     let entries: String = entries.iter().map(Entry::write).collect();
     format!(
         "<feed xmlns=\"{ATOM}\"><title type=\"text\">{}</title><id>{url}</id><updated>{}</updated>\
-         <link rel=\"self\" href=\"{url}\"/>{entries}</feed>",
+         <link rel=\"self\" href=\"{url}\"/>{}{entries}</feed>",
         escape(title),
         atom_time(now),
+        next.unwrap_or_default(),
     )
 }
 
@@ -181,8 +189,9 @@ fn correlation(filter: &CorrelationFilter) -> String {
         content += "<Properties>";
         for (name, value) in &filter.properties {
             let (kind, text) = typed(value);
+            // A client cuts off as many characters as Azure's prefix has.
             content += &format!(
-                "<KeyValueOfstringanyType>{}<Value i:type=\"l28:{kind}\" xmlns:l28=\"{SCHEMA}\">{}</Value>\
+                "<KeyValueOfstringanyType>{}<Value i:type=\"d6p1:{kind}\" xmlns:d6p1=\"{SCHEMA}\">{}</Value>\
                  </KeyValueOfstringanyType>",
                 leaf("Key", name),
                 escape(&text),

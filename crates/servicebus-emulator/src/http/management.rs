@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 
 use crate::address::SubscriptionKey;
 use crate::broker::{Broker, Topic};
-use crate::{Emulator, Refusal};
+use crate::{Emulator, Refusal, Rule};
 
 use super::atom::{self, Entry};
 use super::route::Route;
@@ -37,97 +37,98 @@ pub(super) fn answer(emulator: &Emulator, asked: &Asked) -> Answer {
 }
 
 fn look(broker: &mut Broker, asked: &Asked) -> Result<Answer, Refusal> {
-    let (now, url) = (broker.now(), asked.url());
-    let page = |title: &str, entries: Vec<Entry>| {
-        let skip = asked.query.number("$skip").unwrap_or(0);
-        let top = asked.query.number("$top").unwrap_or(PAGE).min(PAGE);
-        let entries: Vec<Entry> = entries.into_iter().skip(skip).take(top).collect();
-        Ok(xml(StatusCode::OK, atom::feed(&url, title, now, &entries)))
-    };
-    match &asked.route {
+    let base = asked.base();
+    let (title, entries) = match &asked.route {
         Route::Namespace => {
-            let content = atom::namespace(now);
-            let title = "servicebus-emulator".to_owned();
-            let entry = Entry { url, title, created_at: now, updated_at: now, content };
-            Ok(xml(StatusCode::OK, entry.write()))
+            let content = atom::namespace(broker.now());
+            let entry = new_entry(asked.url(), "servicebus-emulator", broker.now(), content);
+            return Ok(xml(StatusCode::OK, entry.write()));
         }
         Route::Topics => {
             let topics = broker.topics.values();
-            page("Topics", topics.map(|topic| topic_entry(&url, topic)).collect())
+            ("Topics", topics.map(|topic| topic_entry(&base, topic)).collect())
         }
-        Route::Queues => page("Queues", Vec::new()),
+        Route::Queues => ("Queues", Vec::new()),
         Route::Subscriptions(topic) => {
             broker.sweep(&topic.to_lowercase());
             let names: Vec<_> = broker.topic(topic)?.subscriptions.keys().cloned().collect();
             let keys = names.iter().map(|name| SubscriptionKey::new(topic, name));
             let entries: Result<_, _> =
-                keys.map(|key| subscription_entry(broker, &url, &key)).collect();
-            page("Subscriptions", entries?)
+                keys.map(|key| subscription_entry(broker, &base, &key)).collect();
+            ("Subscriptions", entries?)
         }
         Route::Rules(key) => {
             let subscription = broker.subscription(key)?;
             let created_at = subscription.created_at;
             let rules = subscription.rules.values();
-            let entry = |rule| rule_entry(&url, rule, created_at);
-            page("Rules", rules.map(entry).collect())
+            ("Rules", rules.map(|rule| rule_entry(&base, key, rule, created_at)).collect())
         }
-        _ => Ok(xml(StatusCode::OK, entry(broker, asked)?.write())),
-    }
+        _ => return Ok(xml(StatusCode::OK, entry(broker, asked)?.write())),
+    };
+    Ok(page(asked, title, broker.now(), entries))
+}
+
+/// The part of a list that the client asks for.
+fn page(asked: &Asked, title: &str, now: SystemTime, entries: Vec<Entry>) -> Answer {
+    let skip = asked.query.number("$skip").unwrap_or(0);
+    let top = asked.query.number("$top").unwrap_or(PAGE).min(PAGE);
+    let end = skip.saturating_add(top);
+    let (url, more) = (asked.url(), entries.len() > end);
+    let next = more.then(|| format!("{url}?$skip={end}&$top={top}"));
+    let entries: Vec<Entry> = entries.into_iter().skip(skip).take(top).collect();
+    xml(StatusCode::OK, atom::feed(&url, next.as_deref(), title, now, &entries))
 }
 
 /// The entity that a request is about.
 fn entry(broker: &mut Broker, asked: &Asked) -> Result<Entry, Refusal> {
-    let url = asked.url();
+    let base = asked.base();
     match &asked.route {
-        Route::Topic(name) => Ok(topic_entry(&url, broker.topic(name)?)),
+        Route::Topic(name) => Ok(topic_entry(&base, broker.topic(name)?)),
         Route::Subscription { topic, name } => {
-            subscription_entry(broker, &url, &SubscriptionKey::new(topic, name))
+            subscription_entry(broker, &base, &SubscriptionKey::new(topic, name))
         }
         Route::Rule(key, name) => {
             let subscription = broker.subscription(key)?;
             let rule = subscription.rules.get(&name.to_lowercase());
             let rule = rule.ok_or_else(|| Refusal::not_found(name))?;
-            Ok(rule_entry(&url, rule, subscription.created_at))
+            Ok(rule_entry(&base, key, rule, subscription.created_at))
         }
         _ => Err(Refusal::invalid("This is no single entity.")),
     }
 }
 
-fn topic_entry(url: &str, topic: &Topic) -> Entry {
-    Entry {
-        url: url.to_owned(),
-        title: topic.description.name.clone(),
-        created_at: topic.created_at,
-        updated_at: topic.updated_at,
-        content: atom::topic(topic),
-    }
+fn new_entry(url: String, title: &str, time: SystemTime, content: String) -> Entry {
+    Entry { url, title: title.to_owned(), created_at: time, updated_at: time, content }
+}
+
+fn topic_entry(base: &str, topic: &Topic) -> Entry {
+    let name = &topic.description.name;
+    let url = format!("{base}/{name}");
+    let entry = new_entry(url, name, topic.created_at, atom::topic(topic));
+    Entry { updated_at: topic.updated_at, ..entry }
 }
 
 fn subscription_entry(
     broker: &mut Broker,
-    url: &str,
+    base: &str,
     key: &SubscriptionKey,
 ) -> Result<Entry, Refusal> {
     let now = broker.now();
+    let topic = broker.topic(&key.topic)?.description.name.clone();
     let subscription = broker.subscription_mut(key)?;
     subscription.expire(now);
-    Ok(Entry {
-        url: url.to_owned(),
-        title: subscription.description.name.clone(),
-        created_at: subscription.created_at,
-        updated_at: subscription.updated_at,
-        content: atom::subscription(subscription),
-    })
+    let name = &subscription.description.name;
+    let url = format!("{base}/{topic}/Subscriptions/{name}");
+    let content = atom::subscription(subscription);
+    let entry = new_entry(url, name, subscription.created_at, content);
+    Ok(Entry { updated_at: subscription.updated_at, ..entry })
 }
 
-fn rule_entry(url: &str, rule: &crate::Rule, created_at: SystemTime) -> Entry {
-    Entry {
-        url: url.to_owned(),
-        title: rule.name.clone(),
-        created_at,
-        updated_at: created_at,
-        content: atom::rule(rule, created_at),
-    }
+fn rule_entry(base: &str, key: &SubscriptionKey, rule: &Rule, created_at: SystemTime) -> Entry {
+    // Clients find names by these words, written like this.
+    let (topic, subscription) = (&key.topic, &key.subscription);
+    let url = format!("{base}/{topic}/Subscriptions/{subscription}/Rules/{}", rule.name);
+    new_entry(url, &rule.name, created_at, atom::rule(rule, created_at))
 }
 
 /// Creates; with `If-Match`, changes.

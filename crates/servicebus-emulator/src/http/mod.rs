@@ -21,7 +21,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER}
 use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::broker::tokens::from_text;
@@ -64,6 +64,8 @@ where
     let upgrade = Mutex::new(None);
     let service = service_fn(|request| answer(emulator, request, scheme, &upgrade));
     let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(emulator.idle_timeout())
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // A connection that fails is one that has ended.
@@ -83,12 +85,15 @@ struct Asked {
 }
 
 impl Asked {
-    /// Scheme, host, path and query.
-    fn url(&self) -> String {
+    /// Scheme and host.
+    fn base(&self) -> String {
         let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let query = self.head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let host = host.unwrap_or("localhost");
-        format!("{}://{host}{}{query}", self.scheme, self.head.uri.path())
+        format!("{}://{}", self.scheme, host.unwrap_or("localhost"))
+    }
+
+    /// Scheme, host and path.
+    fn url(&self) -> String {
+        format!("{}{}", self.base(), self.head.uri.path())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
@@ -182,10 +182,9 @@ fn message_answer(delivery: &Delivery, key: &SubscriptionKey, asked: &Asked) -> 
     let kind = message.properties.content_type.as_ref();
     add(CONTENT_TYPE, kind.map_or("application/octet-stream", |kind| kind.as_str()).to_owned());
     if stamp.lock.is_some() {
-        let host = asked.head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let (host, path) = (host.unwrap_or("localhost"), key.path());
+        let (base, path) = (asked.base(), key.path());
         let (sequence, token) = (stamp.sequence, to_text(*token));
-        add(LOCATION, format!("{}://{host}/{path}/messages/{sequence}/{token}", asked.scheme));
+        add(LOCATION, format!("{base}/{path}/messages/{sequence}/{token}"));
     }
     answer
 }

@@ -214,7 +214,7 @@ impl Coverage {
             .map(|(_, _, fault, state)| (fault, state))
     }
 
-    /// Those that every night has to reach: not of faults that are only drawn by themselves (`other-lanes`).
+    /// Those that every night has to reach: not of faults that are only drawn by themselves, or over one transport only.
     pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
         self.empty().filter(|(fault, _)| !crate::run::ALONE.contains(fault))
     }

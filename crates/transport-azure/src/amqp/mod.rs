@@ -3,6 +3,7 @@
 mod connection;
 mod cut;
 mod failure;
+mod fencing;
 mod message;
 mod publisher;
 mod subscription;

@@ -1,4 +1,4 @@
-//! Sends frames and fences to the topic, over a connection of its own.
+//! Sends frames to the topic, over a connection of its own.
 //!
 //! A task owns the connection. It is opened by the first message, and by the next one after it broke; messages
 //! are sent without waiting for the outcome of earlier ones.
@@ -12,13 +12,13 @@ use fe2o3_amqp::link::delivery::DeliveryFut;
 use fe2o3_amqp::types::messaging::{Data, Message, Outcome};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot};
+use unstale::runtime::BoxFuture;
 use unstale::transport::{TransportError, TransportErrorKind as Kind};
 
 use super::connection::{Connection, Dialer};
 use super::failure::{Cause, accepted};
 use super::message;
-use crate::order::Fence;
 
 /// Messages that wait for the task. A node publishes one after the other, with a few of other kinds beside.
 const QUEUE: usize = 64;
@@ -27,8 +27,7 @@ type Reply = oneshot::Sender<Result<(), TransportError>>;
 
 struct Job {
     message: Message<Data>,
-    /// A fence that nobody waits for has none.
-    reply: Option<Reply>,
+    reply: Reply,
 }
 
 /// Hands messages to the task that sends them.
@@ -37,53 +36,21 @@ pub(crate) struct Publisher {
     dialer: Dialer,
     timeout: Duration,
     jobs: OnceCell<mpsc::Sender<Job>>,
-    /// Gives the present connection up.
-    give_up: Arc<Notify>,
 }
 
 impl Publisher {
     pub(crate) fn new(dialer: Dialer, timeout: Duration) -> Self {
-        Self { dialer, timeout, jobs: OnceCell::new(), give_up: Arc::default() }
+        Self { dialer, timeout, jobs: OnceCell::new() }
     }
 
     /// Sends a frame; `Ok` once the service accepted it.
     pub(crate) async fn publish(&self, frame: &[u8]) -> Result<(), TransportError> {
-        self.send(message::frame(frame)).await
-    }
-
-    /// Sends a fence; `Ok` once the service accepted it.
-    pub(super) async fn publish_fence(&self, fence: &Fence) -> Result<(), TransportError> {
-        self.send(message::fence(fence)).await
-    }
-
-    /// Sends a fence in the background. One that cannot be sent never comes back, which its node notices.
-    pub(super) fn send_fence(&self, fence: &Fence) {
-        let job = Job { message: message::fence(fence), reply: None };
-        if let Some(jobs) = self.jobs.get() {
-            // A full queue means that nothing gets through now.
-            let _ = jobs.try_send(job);
-        }
-    }
-
-    async fn send(&self, message: Message<Data>) -> Result<(), TransportError> {
         let jobs = self.jobs.get_or_init(|| async { self.start() }).await;
-        let network = self.dialer.network();
-        let sent = async {
-            let (reply, answer) = oneshot::channel();
-            let gone = || Kind::Unreachable.error("publishing: the connection was given up");
-            jobs.send(Job { message, reply: Some(reply) }).await.map_err(|_| gone())?;
-            answer.await.map_err(|_| gone())?
-        };
-        // Connecting has a limit of its own, and may come first.
-        let limit = self.timeout + network.timeout;
-        let result = network.within(limit, "publishing", sent).await;
-        if let Err(error) = &result
-            && error.kind() == Kind::Unreachable
-        {
-            // It may be the connection that fell silent.
-            self.give_up.notify_one();
-        }
-        result
+        let (reply, answer) = oneshot::channel();
+        let gone = || Kind::Unreachable.error("publishing: the connection broke or fell silent");
+        let job = Job { message: message::frame(frame), reply };
+        jobs.send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     fn start(&self) -> mpsc::Sender<Job> {
@@ -91,9 +58,10 @@ impl Publisher {
         let task = Task {
             dialer: self.dialer.clone(),
             jobs,
-            give_up: Arc::clone(&self.give_up),
             link: None,
             outcomes: FuturesUnordered::new(),
+            timeout: self.timeout,
+            deadline: None,
         };
         self.dialer.network().runtime.spawn("unstale-azure-publisher", Box::pin(task.run()));
         sender
@@ -103,10 +71,13 @@ impl Publisher {
 struct Task {
     dialer: Dialer,
     jobs: mpsc::Receiver<Job>,
-    give_up: Arc<Notify>,
     link: Option<Link>,
     /// Messages whose outcome is not known yet.
     outcomes: FuturesUnordered<Pending>,
+    /// How long the service may leave us without any outcome.
+    timeout: Duration,
+    /// Until when the next outcome has to come, while there are some to come.
+    deadline: Option<BoxFuture<()>>,
 }
 
 struct Link {
@@ -148,11 +119,16 @@ impl Task {
             tokio::select! {
                 biased;
                 Some(works) = self.outcomes.next(), if !self.outcomes.is_empty() => {
-                    if !works {
+                    if works {
+                        self.rearm();
+                    } else {
                         self.drop_link();
                     }
                 }
-                () = self.give_up.notified() => self.drop_link(),
+                () = passed(&mut self.deadline) => {
+                    tracing::debug!("the publishing connection has fallen silent");
+                    self.drop_link();
+                }
                 job = self.jobs.recv() => match job {
                     Some(job) => self.send(job).await,
                     None => return,
@@ -166,6 +142,14 @@ impl Task {
     fn drop_link(&mut self) {
         self.link = None;
         self.outcomes.clear();
+        self.deadline = None;
+    }
+
+    /// Something has come: whatever else is to come has its time anew.
+    fn rearm(&mut self) {
+        let runtime = &self.dialer.network().runtime;
+        let waits = !self.outcomes.is_empty();
+        self.deadline = waits.then(|| runtime.sleep_until(runtime.now().after(self.timeout)));
     }
 
     async fn send(&mut self, job: Job) {
@@ -174,23 +158,24 @@ impl Task {
                 Ok(link) => self.link = Some(link),
                 Err(error) => return self.fail_all(job, &error),
             }
-            // It was meant for the connection before.
-            let _ = futures_util::FutureExt::now_or_never(self.give_up.notified());
         }
         let Some(link) = &mut self.link else { return };
-        let give_up = Arc::clone(&self.give_up);
+        let runtime = Arc::clone(&self.dialer.network().runtime);
         // Without credit this waits.
         let sent = tokio::select! {
             sent = link.sender.send_batchable(job.message) => Some(sent),
-            () = give_up.notified() => None,
+            () = runtime.sleep_until(runtime.now().after(self.timeout)) => None,
         };
         match sent {
-            Some(Ok(outcome)) => self.outcomes.push(Pending { outcome, reply: job.reply }),
+            Some(Ok(outcome)) => {
+                self.outcomes.push(Pending { outcome, reply: Some(job.reply) });
+                if self.deadline.is_none() {
+                    self.rearm();
+                }
+            }
             Some(Err(error)) => {
                 let cause = Cause::from(error);
-                if let Some(reply) = job.reply {
-                    let _ = reply.send(Err(cause.error("publishing")));
-                }
+                let _ = job.reply.send(Err(cause.error("publishing")));
                 if !matches!(cause, Cause::TooLarge(_)) {
                     self.drop_link();
                 }
@@ -209,8 +194,8 @@ impl Task {
             }
         };
         let waiting = std::iter::from_fn(|| self.jobs.try_recv().ok());
-        for reply in std::iter::once(first).chain(waiting).filter_map(|job| job.reply) {
-            let _ = reply.send(Err(again()));
+        for job in std::iter::once(first).chain(waiting) {
+            let _ = job.reply.send(Err(again()));
         }
     }
 }
@@ -226,5 +211,13 @@ impl Link {
         };
         let sender = network.within(network.timeout, "attaching to the topic", attach).await?;
         Ok(Self { _connection: connection, sender })
+    }
+}
+
+/// Resolves when a deadline has passed; never without one.
+async fn passed(deadline: &mut Option<BoxFuture<()>>) {
+    match deadline {
+        Some(deadline) => deadline.await,
+        None => std::future::pending().await,
     }
 }

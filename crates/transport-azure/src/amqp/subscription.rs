@@ -4,7 +4,6 @@
 //! therefore never attached again within a subscription: its end is the end of the subscription, and what was
 //! missed is found out by the node.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,15 +20,14 @@ use unstale::transport::{
 
 use super::connection::{Connection, Dialer};
 use super::failure::Cause;
+use super::fencing::Fencing;
 use super::message::{self, Received};
-use super::publisher::Publisher;
 use crate::order::{Met, Opener, Order};
 use crate::subscriptions::Lease;
 
 /// What it takes to open a subscription.
 pub(crate) struct Opening {
     pub(crate) dialer: Dialer,
-    pub(crate) publisher: Arc<Publisher>,
     pub(crate) sequencer: SequencerId,
     /// Messages that the service may send ahead.
     pub(crate) prefetch: u32,
@@ -57,12 +55,13 @@ impl Opening {
             }
             refused.error
         })?;
+        let (link, fencing) = link;
         let order = Order::new(lease.name().to_owned(), self.opener);
         let network = self.dialer.network().clone();
         let mut subscription = AmqpSubscription {
+            fencing,
             pull: Some(link.pull()),
             order,
-            publisher: self.publisher,
             sequencer: self.sequencer,
             #[cfg(unstale_mutants)]
             resumption: Resumption { dialer: self.dialer, prefetch: self.prefetch },
@@ -70,7 +69,7 @@ impl Opening {
         };
         let opening = subscription.order.fence(None);
         let opened = async {
-            subscription.publisher.publish_fence(&opening).await?;
+            subscription.fencing.send_opening(&opening).await?;
             std::future::poll_fn(|context| subscription.poll_opened(context)).await
         };
         match network.within(self.timeout, "waiting for the opening", opened).await {
@@ -109,12 +108,18 @@ struct Refused {
 type Pulled = (Option<Link>, Result<Received, Cause>);
 
 impl Link {
-    async fn attach(dialer: &Dialer, name: &str, prefetch: u32) -> Result<Self, Refused> {
+    async fn attach(
+        dialer: &Dialer,
+        name: &str,
+        prefetch: u32,
+    ) -> Result<(Self, Fencing), Refused> {
         let refused = |error| Refused { error, vanished: false, perhaps_attached: false };
         let mut connection = dialer.open().await.map_err(refused)?;
         let network = dialer.network();
         let address = format!("{}/Subscriptions/{name}", dialer.topic);
         let attach = async {
+            let fencing = Fencing::attach(&mut connection.session, &dialer.topic).await;
+            let fencing = fencing.map_err(|cause| cause.error("attaching to the topic"))?;
             let attached = Receiver::builder()
                 .name("unstale-receiver")
                 .source(address)
@@ -122,13 +127,15 @@ impl Link {
                 .credit_mode(CreditMode::Manual)
                 .attach(&mut connection.session)
                 .await;
-            Ok(attached)
+            Ok(attached.map(|receiver| (receiver, fencing)))
         };
         let doing = format!("attaching to subscription `{name}`");
         match network.within(network.timeout, &doing, attach).await {
-            Ok(Ok(receiver)) => {
+            Ok(Ok((receiver, fencing))) => {
                 let link = Self { _connection: connection, receiver, prefetch, received: 0 };
-                link.grant_credit().await.map_err(|cause| refused(cause.error(&doing)))
+                let link = link.grant_credit().await;
+                let link = link.map_err(|cause| refused(cause.error(&doing)))?;
+                Ok((link, fencing))
             }
             Ok(Err(error)) => {
                 let cause = Cause::from(error);
@@ -175,7 +182,7 @@ pub(crate) struct AmqpSubscription {
     /// The wait for the next message; `None` after the end.
     pull: Option<BoxFuture<Pulled>>,
     order: Order,
-    publisher: Arc<Publisher>,
+    fencing: Fencing,
     sequencer: SequencerId,
     #[cfg(unstale_mutants)]
     resumption: Resumption,
@@ -198,20 +205,14 @@ impl AmqpSubscription {
         let Some(pull) = &mut self.pull else {
             return Poll::Ready(Err(Kind::Closed.error("the subscription has ended")));
         };
+        if let Err(cause) = self.fencing.poll(context) {
+            return self.end(&cause, context);
+        }
         let (link, received) = std::task::ready!(pull.as_mut().poll(context));
         self.pull = link.map(Link::pull);
         let message = match received {
             Ok(message) => message,
-            Err(cause) => {
-                #[cfg(unstale_mutants)]
-                if self.resume(&cause) {
-                    return self.poll_message(context);
-                }
-                if cause.is_from_service() {
-                    self.lease.nobody_reads();
-                }
-                return Poll::Ready(Err(cause.error("receiving")));
-            }
+            Err(cause) => return self.end(&cause, context),
         };
         let fence = message::read_fence(&message);
         let met = self.order.meet(message::sequence_number(&message), fence.as_ref());
@@ -219,6 +220,24 @@ impl AmqpSubscription {
             self.pull = None;
         }
         Poll::Ready(met.map(|met| (met, message)))
+    }
+
+    /// What comes of the end of the link.
+    fn end(
+        &mut self,
+        cause: &Cause,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(Met, Received), TransportError>> {
+        #[cfg(unstale_mutants)]
+        if self.resume(cause) {
+            return self.poll_message(context);
+        }
+        let _ = context;
+        self.pull = None;
+        if cause.is_from_service() {
+            self.lease.nobody_reads();
+        }
+        Poll::Ready(Err(cause.error("receiving")))
     }
 }
 
@@ -240,7 +259,7 @@ impl Subscription for AmqpSubscription {
     }
 
     fn fence(&mut self, token: u64) {
-        self.publisher.send_fence(&self.order.fence(Some(token)));
+        self.fencing.push(self.order.fence(Some(token)));
     }
 
     async fn close(self: Box<Self>) {
@@ -281,7 +300,7 @@ impl AmqpSubscription {
             loop {
                 let _ = recreation().await;
                 match Link::attach(&dialer, &name, prefetch).await {
-                    Ok(link) => return link.pull().await,
+                    Ok((link, _)) => return link.pull().await,
                     Err(_) => {
                         let runtime = &dialer.network().runtime;
                         runtime.sleep_until(runtime.now().after(Duration::from_millis(200))).await;

@@ -1,0 +1,13 @@
+//! The emulator, as its clients see it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic, and run on tokio's clock"
+)]
+
+mod amqp;
+mod client;
+mod faults;
+mod lifetimes;
+mod settlement;
