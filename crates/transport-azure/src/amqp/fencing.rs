@@ -15,7 +15,7 @@ use super::message;
 use crate::order::Fence;
 
 /// Fences that wait to be sent; a node asks for one at a time, and now and then for one more.
-const MAX_WAITING: usize = 8;
+const MAX_WAITING: usize = 1_024;
 
 /// The sending link of a subscription.
 pub(super) struct Fencing {
