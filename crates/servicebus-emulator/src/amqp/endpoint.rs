@@ -441,7 +441,10 @@ impl Endpoint {
                     self.expel(channel, handle, &reason);
                 }
             }
-            Event::ExpireTokens => self.grants.clear(),
+            Event::ExpireTokens => {
+                self.grants.clear();
+                self.expel_orphans();
+            }
         }
     }
 
@@ -472,9 +475,18 @@ impl Endpoint {
         self.grants.push(grant);
     }
 
-    /// Ends the links that no token covers any more; when the next token expires.
+    /// Forgets tokens that have expired, with the links that needed them; when the next one expires.
     fn expire_tokens(&mut self, now: SystemTime) -> Option<SystemTime> {
+        let count = self.grants.len();
         self.grants.retain(|grant| now < grant.expires_at);
+        if self.grants.len() < count {
+            self.expel_orphans();
+        }
+        self.grants.iter().map(|grant| grant.expires_at).min()
+    }
+
+    /// Ends the links that no token covers any more.
+    fn expel_orphans(&mut self) {
         let mut orphans = Vec::new();
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {
@@ -493,7 +505,6 @@ impl Endpoint {
         for (channel, handle) in orphans {
             self.expel(channel, handle, &reason);
         }
-        self.grants.iter().map(|grant| grant.expires_at).min()
     }
 
     fn flush(&mut self) {

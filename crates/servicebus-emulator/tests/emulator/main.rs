@@ -9,5 +9,9 @@
 mod amqp;
 mod client;
 mod faults;
+mod hostile;
 mod lifetimes;
+mod management;
+mod runtime;
 mod settlement;
+mod web;
