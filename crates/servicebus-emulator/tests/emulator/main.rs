@@ -14,4 +14,5 @@ mod lifetimes;
 mod management;
 mod runtime;
 mod settlement;
+mod simulation;
 mod web;
