@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::Message;
 use crate::address::SubscriptionKey;
+use crate::time::later;
 
 use super::faults::use_up;
 use super::refusal::Refusal;
@@ -110,7 +111,7 @@ impl Broker {
                 message: Arc::clone(&message),
                 topic_sequence: topic.sequence,
                 now,
-                ready_at: now + delay,
+                ready_at: later(now, delay),
                 expires_at: expiry(now, lives),
             });
         }

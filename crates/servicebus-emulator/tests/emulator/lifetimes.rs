@@ -124,6 +124,15 @@ async fn rights_are_those_of_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_will_do_instead_of_a_token() {
+    let emulator = emulator();
+    assert!(Client::try_plain(&emulator, POLICY, "wrong").await.is_none());
+    assert!(Client::try_plain(&emulator, "nobody", KEY).await.is_none());
+    let mut client = Client::try_plain(&emulator, POLICY, KEY).await.unwrap();
+    client.sender("t").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn links_end_with_their_token_unless_it_is_renewed() {
     let emulator = emulator();
     let mut client = Client::connect_without_token(&emulator).await;

@@ -137,6 +137,26 @@ async fn rules_decide_who_gets_a_copy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn entities_are_bounded() {
+    let mut options = options();
+    (options.quotas.topics, options.quotas.subscriptions, options.quotas.rules) = (2, 2, 2);
+    let emulator = emulator_with(options);
+    let mut web = Web::connect(&emulator).await;
+    let topic = entry("TopicDescription", "");
+    let rule = entry("RuleDescription", "<Filter i:type=\"FalseFilter\"/>");
+    for (path, body) in [
+        ("/topic", topic),
+        ("/t/subscriptions/sub", subscription(&[])),
+        ("/t/subscriptions/s/rules/rule", rule),
+    ] {
+        let one = web.ask_with("PUT", &format!("{path}-1"), &[], body.clone()).await;
+        assert_eq!(one.status, 201, "{}", one.body);
+        let more = web.ask_with("PUT", &format!("{path}-2"), &[], body).await;
+        assert_eq!(more.status, 403, "{}", more.body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn throttling_has_a_status() {
     let emulator = emulator();
     let mut web = Web::connect(&emulator).await;
