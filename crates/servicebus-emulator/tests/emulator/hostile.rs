@@ -2,13 +2,17 @@
 
 use bytes::{BufMut as _, BytesMut};
 use fe2o3_amqp::link::receiver::CreditMode;
+use fe2o3_amqp::types::definitions::{Handle, Role};
+use fe2o3_amqp::types::messaging::{Source, Target};
+use fe2o3_amqp::types::performatives::{Attach, Begin, Open, Transfer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::*;
 
 const HEADER: &[u8] = b"AMQP\x00\x01\x00\x00";
 
-fn frame(performative: &impl serde::Serialize, payload: &[u8]) -> Vec<u8> {
+/// A frame of AMQP on channel 0.
+pub(crate) fn frame(performative: &impl serde::Serialize, payload: &[u8]) -> Vec<u8> {
     let mut bytes = serde_amqp::to_vec(performative).unwrap();
     bytes.extend(payload);
     let mut out = BytesMut::new();
@@ -18,24 +22,23 @@ fn frame(performative: &impl serde::Serialize, payload: &[u8]) -> Vec<u8> {
     out.to_vec()
 }
 
-/// What a client sends that opens a connection and a session, attaches a link to `$cbs` and sends a message there.
-fn conversation() -> Vec<u8> {
-    use fe2o3_amqp::types::definitions::{Handle, Role};
-    use fe2o3_amqp::types::messaging::{Source, Target};
-    use fe2o3_amqp::types::performatives::{Attach, Begin, Open, Transfer};
-    let open = Open {
+pub(crate) fn open() -> Open {
+    Open {
         container_id: "hostile".to_owned(),
         hostname: None,
         max_frame_size: 1024.into(),
         channel_max: 9.into(),
-        idle_time_out: Some(1_000),
+        idle_time_out: None,
         outgoing_locales: None,
         incoming_locales: None,
         offered_capabilities: None,
         desired_capabilities: None,
         properties: None,
-    };
-    let begin = Begin {
+    }
+}
+
+pub(crate) fn begin() -> Begin {
+    Begin {
         remote_channel: None,
         next_outgoing_id: 0,
         incoming_window: 10,
@@ -44,7 +47,13 @@ fn conversation() -> Vec<u8> {
         offered_capabilities: None,
         desired_capabilities: None,
         properties: None,
-    };
+    }
+}
+
+/// What a client sends that opens a connection and a session, attaches a link to `$cbs` and sends a message there.
+fn conversation() -> Vec<u8> {
+    let open = Open { idle_time_out: Some(1_000), ..open() };
+    let begin = begin();
     let attach = Attach {
         name: "link".to_owned(),
         handle: Handle(0),

@@ -12,6 +12,7 @@ mod faults;
 mod hostile;
 mod lifetimes;
 mod management;
+mod raw;
 mod runtime;
 mod settlement;
 mod simulation;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fe2o3_amqp::link::receiver::CreditMode;
 use unstale_servicebus_emulator::{Message, Policy, Rights, Scope, sign};
 
 use crate::client::*;
@@ -172,4 +173,18 @@ async fn throttling_has_a_status() {
     }
     emulator.throttle(false);
     assert_eq!(web.ask("GET", "/t").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_goes_under_its_links() {
+    let emulator = emulator();
+    let mut web = Web::connect(&emulator).await;
+    let mut client = Client::connect(&emulator).await;
+    let mut sender = client.sender("t").await;
+    let mut receiver = client.receiver("s", CreditMode::Auto(1)).await;
+    assert_eq!(web.ask("DELETE", "/T").await.status, 200);
+    let ended = receive(&mut receiver).await.unwrap_err();
+    assert_eq!(detachment(ended), "amqp:not-found");
+    let ended = within(sender.on_detach()).await;
+    assert!(format!("{ended:?}").contains("NotFound"), "{ended:?}");
 }

@@ -175,4 +175,7 @@ async fn faults_reach_requests_too() {
         other.delete_subscription("t", "s").unwrap();
     });
     assert_eq!(web.ask("DELETE", HEAD).await.status, 404);
+    emulator.cut_all();
+    sleep(Duration::from_secs(1)).await;
+    assert!(web.try_ask("GET", "/t", &[], "").await.is_err(), "an idle connection, too");
 }
