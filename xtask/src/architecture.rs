@@ -74,6 +74,9 @@ fn broken_rule(package: &Package, dependency: &Dependency) -> Option<&'static st
     if package.name == "unstale" && !for_tests {
         return Some("core depends on nothing of the workspace");
     }
+    if package.name == "unstale-servicebus-emulator" {
+        return Some("the emulator depends on nothing of the workspace");
+    }
     if dependency.name == "unstale-sim" && package.name != "xtask" {
         return Some("nothing but xtask depends on the simulator");
     }
@@ -118,6 +121,11 @@ mod tests {
             package("crates/transport-memory", "unstale-memory", &[]),
             package("crates/transport-redis", "unstale-redis", &[("unstale-memory", Some("dev"))]),
             package("crates/sim", "unstale-sim", &[]),
+            package(
+                "crates/servicebus-emulator",
+                "unstale-servicebus-emulator",
+                &[("unstale", None)],
+            ),
             package("benches", "unstale-benches", &[("unstale-sim", Some("build"))]),
         ];
         assert_eq!(
@@ -126,6 +134,8 @@ mod tests {
                 "unstale depends on unstale-memory: core depends on nothing of the workspace",
                 "unstale-redis depends on unstale-memory: a transport depends on unstale only, in its tests \
                  also on an emulator",
+                "unstale-servicebus-emulator depends on unstale: the emulator depends on nothing of the \
+                 workspace",
                 "unstale-benches depends on unstale-sim: nothing but xtask depends on the simulator",
             ]
         );

@@ -22,6 +22,7 @@ cargo xtask <command>
 
 commands:
   test                 everything that must pass: all tests, the model tests, the architecture
+  referees             installs what the tests of the Service Bus emulator judge it by, and prints where
   check-architecture   which crate may depend on which, and what the protocol may not use
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
@@ -79,6 +80,7 @@ fn run() -> Done<ExitCode> {
     }
     match command.as_str() {
         "test" => test::everything()?,
+        "referees" => println!("{}={}", referees::VARIABLE, referees::folder()?.display()),
         "check-architecture" => architecture::run()?,
         "figures" => figures::run_all()?,
         _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),

@@ -77,7 +77,8 @@ impl Emulator {
 
 /// # Deliveries
 impl Emulator {
-    /// What comes for a subscription from now on is delivered that much later; zero ends it.
+    /// What comes for a subscription from now on is delivered that much later; zero ends it. Order is kept: what
+    /// comes afterwards waits behind it.
     pub fn delay_deliveries(&self, topic: &str, subscription: &str, delay: Duration) {
         let key = SubscriptionKey::new(topic, subscription);
         self.broker().faults.subscription(&key).delay = delay;

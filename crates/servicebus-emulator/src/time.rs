@@ -53,6 +53,13 @@ pub(crate) async fn sleep_until(clock: &Clock, deadline: Option<SystemTime>) {
     sleep(left.max(Duration::from_millis(1))).await;
 }
 
+/// So much later, or at the end of the time there is.
+pub(crate) fn later(time: SystemTime, duration: Duration) -> SystemTime {
+    // A hundred years are as good as for ever, and no test is longer.
+    const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
+    time.checked_add(duration.min(LONG)).unwrap_or(time)
+}
+
 /// Milliseconds since 1970, as AMQP has them.
 pub(crate) fn milliseconds(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

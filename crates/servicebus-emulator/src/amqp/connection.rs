@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::Emulator;
 use crate::broker::connections::ConnectionId;
-use crate::time::sleep_until;
+use crate::time::{later, sleep_until};
 
 use super::endpoint::Endpoint;
 use super::wire::SIGN_OF_LIFE;
@@ -102,7 +102,7 @@ impl Life {
 
     /// False if the peer is taken for dead.
     fn check(&mut self, now: SystemTime, endpoint: &mut Endpoint) -> bool {
-        if self.heard_at + self.idle_timeout <= now {
+        if later(self.heard_at, self.idle_timeout) <= now {
             return false;
         }
         let due = endpoint.sign_of_life_every().is_some_and(|every| self.said_at + every <= now);
@@ -117,6 +117,6 @@ impl Life {
 
     fn deadline(&self, endpoint: &Endpoint) -> Option<SystemTime> {
         let ours = endpoint.sign_of_life_every().map(|every| self.said_at + every);
-        [Some(self.heard_at + self.idle_timeout), ours].into_iter().flatten().min()
+        [Some(later(self.heard_at, self.idle_timeout)), ours].into_iter().flatten().min()
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     /// Tells its task that there is something in the box, or that it is cut.
     pub(crate) notify: Arc<Notify>,
     pub(crate) cut: bool,
+    /// Those that are attached, in that order.
+    pub(crate) links: Vec<LinkId>,
 }
 
 /// A link that is attached.

@@ -45,12 +45,21 @@ impl Broker {
     fn add_link(&mut self, connection: ConnectionId, address: Address) -> LinkId {
         let id = self.take_id();
         self.links.insert(id, Link { connection, address });
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.links.push(id);
+        }
         id
     }
 
     /// Forgets a link. What was locked on it stays locked.
     pub(crate) fn detach(&mut self, id: LinkId) {
-        let Some(Link { address: Address::Subscription(key), .. }) = self.links.remove(&id) else {
+        let Some(Link { connection, address }) = self.links.remove(&id) else {
+            return;
+        };
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.links.retain(|link| *link != id);
+        }
+        let Address::Subscription(key) = address else {
             return;
         };
         let now = self.now();
@@ -131,17 +140,12 @@ impl Broker {
 
     /// Where a connection receives.
     pub(crate) fn received_by(&self, id: ConnectionId) -> Vec<SubscriptionKey> {
-        let mut keys: Vec<SubscriptionKey> = self
-            .links
-            .values()
-            .filter(|link| link.connection == id)
-            .filter_map(|link| match &link.address {
-                Address::Subscription(key) => Some(key.clone()),
-                Address::Topic(_) | Address::Tokens => None,
-            })
-            .collect();
-        keys.sort();
-        keys.dedup();
-        keys
+        let links = self.connections.get(&id).map(|connection| connection.links.as_slice());
+        let links = links.unwrap_or_default().iter().filter_map(|link| self.links.get(link));
+        let keys = links.filter_map(|link| match &link.address {
+            Address::Subscription(key) => Some(key.clone()),
+            Address::Topic(_) | Address::Tokens => None,
+        });
+        keys.collect()
     }
 }

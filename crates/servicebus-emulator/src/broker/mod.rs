@@ -97,17 +97,21 @@ impl Broker {
         }
         let id = self.take_id();
         let notify = Arc::new(Notify::new());
-        let connection =
-            Connection { peer, outbox: VecDeque::new(), notify: Arc::clone(&notify), cut: false };
+        let connection = Connection {
+            peer,
+            outbox: VecDeque::new(),
+            notify: Arc::clone(&notify),
+            cut: false,
+            links: Vec::new(),
+        };
         self.connections.insert(id, connection);
         Some((id, notify))
     }
 
     /// Forgets a connection and its links. What was locked stays locked.
     pub(crate) fn close(&mut self, id: ConnectionId) {
-        self.connections.remove(&id);
-        let links: Vec<LinkId> = self.links_where(|link| link.connection == id);
-        for link in links {
+        let connection = self.connections.remove(&id);
+        for link in connection.into_iter().flat_map(|connection| connection.links) {
             self.detach(link);
         }
     }
@@ -118,12 +122,13 @@ impl Broker {
 
     /// Ends a connection without a word. Nothing is delivered to it any more.
     pub(crate) fn cut(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.cut = true;
-            connection.outbox.clear();
-            connection.notify.notify_one();
-        }
-        for link in self.links_where(|link| link.connection == id) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        connection.cut = true;
+        connection.outbox.clear();
+        connection.notify.notify_one();
+        for link in std::mem::take(&mut connection.links) {
             self.detach(link);
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::Message;
 use crate::address::SubscriptionKey;
 use crate::intercept::{CopyFate, Fate, Interceptor};
+use crate::time::later;
 
 use super::connections::ConnectionId;
 use super::faults::use_up;
@@ -143,7 +144,7 @@ impl Broker {
                 message: Arc::clone(&message),
                 topic_sequence: topic.sequence,
                 now,
-                ready_at: now + delay,
+                ready_at: later(now, delay),
                 expires_at: expiry(now, lives),
             });
         }

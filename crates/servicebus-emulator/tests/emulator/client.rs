@@ -96,6 +96,17 @@ impl Client {
         Self { connection, session, scissors, links: 0 }
     }
 
+    /// With a name and a key instead of a token.
+    pub(crate) async fn try_plain(emulator: &Emulator, name: &str, key: &str) -> Option<Self> {
+        let (stream, scissors) = CutStream::new(stream(emulator));
+        let profile = SaslProfile::Plain { username: name.to_owned(), password: key.to_owned() };
+        let builder = Connection::builder().container_id("test").sasl_profile(profile);
+        let builder = builder.hostname("emulator").scheme("amqp");
+        let mut connection = builder.open_with_stream(stream).await.ok()?;
+        let session = Session::begin(&mut connection).await.unwrap();
+        Some(Self { connection, session, scissors, links: 0 })
+    }
+
     pub(crate) async fn put_token(&mut self, token: &str) -> Result<(), String> {
         let mut client = CbsClient::attach(&mut self.session).await.unwrap();
         let kind = if token.starts_with("SharedAccessSignature") {

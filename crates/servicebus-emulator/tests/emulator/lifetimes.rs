@@ -115,12 +115,33 @@ async fn rights_are_those_of_the_policy() {
         rights: Rights::LISTEN,
         scope: Scope::Topic("T".to_owned()),
     });
+    options.policies.push(Policy {
+        name: "send".to_owned(),
+        key: "k".to_owned(),
+        rights: Rights::SEND,
+        scope: Scope::Namespace,
+    });
     let emulator = emulator_with(options);
     let mut client = Client::connect_without_token(&emulator).await;
     client.put_token(&sign("sb://emulator/", EPOCH + 100, "listen", "k")).await.unwrap();
     client.receiver("s", AUTO).await;
     let refused = client.try_sender("t").await.unwrap_err();
     assert_eq!(send_attach_refusal(refused), "amqp:unauthorized-access");
+    let mut client = Client::connect_without_token(&emulator).await;
+    client.put_token(&sign("sb://emulator/", EPOCH + 100, "send", "k")).await.unwrap();
+    client.sender("t").await;
+    let address = "t/Subscriptions/s";
+    let refused = client.try_receiver(address, SenderSettleMode::Settled, AUTO).await;
+    assert_eq!(attach_refusal(refused.unwrap_err()), "amqp:unauthorized-access");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_will_do_instead_of_a_token() {
+    let emulator = emulator();
+    assert!(Client::try_plain(&emulator, POLICY, "wrong").await.is_none());
+    assert!(Client::try_plain(&emulator, "nobody", KEY).await.is_none());
+    let mut client = Client::try_plain(&emulator, POLICY, KEY).await.unwrap();
+    client.sender("t").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,5 +9,11 @@
 mod amqp;
 mod client;
 mod faults;
+mod hostile;
 mod lifetimes;
+mod management;
+mod raw;
+mod runtime;
 mod settlement;
+mod simulation;
+mod web;
