@@ -40,9 +40,15 @@ pub(crate) enum Broker {
 }
 
 impl Broker {
-    /// Where an address comes from if not from the command line, and what it is the address of.
-    pub(crate) const VARIABLES: [(&'static str, fn(String) -> Self); 2] =
-        [("STOREFRONT_REDIS", Self::Redis), ("STOREFRONT_AZURE", Self::Azure)];
+    /// Where addresses come from if not from the command line.
+    pub(crate) const VARIABLES: [&'static str; 2] = ["STOREFRONT_REDIS", "STOREFRONT_AZURE"];
+
+    /// What the environment names.
+    fn in_environment() -> Vec<Self> {
+        let address = |name: &str| std::env::var(name).ok().filter(|address| !address.is_empty());
+        let [redis, azure] = Self::VARIABLES.map(address);
+        redis.map(Self::Redis).into_iter().chain(azure.map(Self::Azure)).collect()
+    }
 
     /// What it is called.
     pub(crate) fn name(&self) -> &'static str {
@@ -54,9 +60,10 @@ impl Broker {
 
     /// The variable that tells this to another process: for everybody on the machine can read its arguments.
     pub(crate) fn variable(&self) -> (&'static str, &str) {
+        let [redis, azure] = Self::VARIABLES;
         match self {
-            Self::Redis(url) => ("STOREFRONT_REDIS", url),
-            Self::Azure(connection_string) => ("STOREFRONT_AZURE", connection_string),
+            Self::Redis(url) => (redis, url),
+            Self::Azure(connection_string) => (azure, connection_string),
         }
     }
 }
@@ -79,10 +86,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads the process's own arguments and environment.
     pub(crate) fn of_process() -> Result<Self, Error> {
-        let said = Broker::VARIABLES.into_iter().filter_map(|(variable, broker)| {
-            std::env::var(variable).ok().filter(|address| !address.is_empty()).map(broker)
-        });
-        Self::parse(std::env::args_os().skip(1), said.collect())
+        Self::parse(std::env::args_os().skip(1), Broker::in_environment())
     }
 
     /// `variables` has the brokers that the environment names. What the command line says goes before them.
@@ -198,7 +202,7 @@ mod tests {
             assert!(parse_with(&line, &variables).ok().unwrap().broker == Some(azure.clone()));
         }
         assert!(
-            parse_with("--redis redis://h", &[azure.clone()]).ok().unwrap().broker
+            parse_with("--redis redis://h", std::slice::from_ref(&azure)).ok().unwrap().broker
                 == Some(redis.clone())
         );
         assert!(parse("").ok().unwrap().broker.is_none());

@@ -85,7 +85,7 @@ impl Process {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--instances", "1", "--no-visit", "--until-eof", "--port"]);
         command.arg(arguments.port_of(index).to_string()).arg("--database").arg(database);
-        for (variable, _) in Broker::VARIABLES {
+        for variable in Broker::VARIABLES {
             command.env_remove(variable);
         }
         command.envs(arguments.broker.as_ref().map(Broker::variable));

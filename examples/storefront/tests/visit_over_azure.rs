@@ -1,7 +1,5 @@
 //! The visit to three processes that a Service Bus connects, and what the program says to a wrong one.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails")]
-
 mod support;
 
 use support::{ServiceBus, Storefront};
