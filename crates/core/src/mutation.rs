@@ -256,6 +256,13 @@ mutations! {
     DemotedPrimaryConfirms,
     /// A server that was demoted and promoted again counts as the same primary.
     SequencerIsRunIdOnly,
+
+    // The Azure transport.
+    /// A link that broke is attached anew as if nothing had been lost, though a message is complete, and deleted, as
+    /// soon as it is sent.
+    MessageCompletedBeforeApplied,
+    /// A subscription that vanished is created anew, and what was missed is no gap.
+    RecreatedSubscriptionIsNoGap,
 }
 
 #[cfg(any(test, unstale_mutants))]

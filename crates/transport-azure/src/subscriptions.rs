@@ -93,12 +93,10 @@ impl Lease {
 
     /// What creates the subscription again, for a mistake that does so behind the node's back.
     #[cfg(unstale_mutants)]
-    pub(crate) fn recreation(&self) -> impl AsyncFn() + Send + 'static + use<> {
-        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        async move || {
-            if let Strategy::Automatic { administration, .. } = &shared.strategy {
-                let _ = administration.create_subscription(&name).await;
-            }
+    pub(crate) fn recreation(&self) -> Option<Administration> {
+        match &self.shared.strategy {
+            Strategy::Automatic { administration, .. } => Some(administration.clone()),
+            Strategy::Manual => None,
         }
     }
 

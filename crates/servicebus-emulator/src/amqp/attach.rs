@@ -113,6 +113,7 @@ impl Endpoint {
             (Address::Topic(_) | Address::Subscription(_), _) => Err(not_found()),
         }
     }
+
     pub(super) fn detach(&mut self, channel: u16, detach: &Detach) {
         let Some(session) = self.sessions.get_mut(&channel) else {
             return;
@@ -143,6 +144,7 @@ impl Endpoint {
             }
         }
     }
+
     /// Takes a grant over, in place of one for the same.
     pub(super) fn keep(&mut self, grant: Grant) {
         self.grants.retain(|known| !known.same_scope(&grant));

@@ -33,6 +33,7 @@ impl Endpoint {
         }
         self.send_replies(channel);
     }
+
     pub(super) fn disposition(&mut self, channel: u16, disposition: &Disposition) {
         let Some(session) = self.sessions.get_mut(&channel) else {
             return;
@@ -71,6 +72,7 @@ impl Endpoint {
             put_frame(&mut self.out, AMQP, channel, &answer, &[]);
         }
     }
+
     pub(super) fn tell(&mut self, event: Event) {
         match event {
             Event::Deliver(delivery) => self.deliver(&delivery),

@@ -232,6 +232,7 @@ impl Endpoint {
         }
         put_frame(&mut self.out, AMQP, channel, &End { error: None }, &[]);
     }
+
     fn flush(&mut self) {
         for session in self.sessions.values_mut() {
             session.flush(&mut self.out);

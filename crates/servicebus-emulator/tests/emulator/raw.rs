@@ -2,8 +2,10 @@
 
 use bytes::{Buf as _, BytesMut};
 use fe2o3_amqp::types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
-use fe2o3_amqp::types::messaging::{Source, Target};
-use fe2o3_amqp::types::performatives::{Attach, Begin, Flow, Open, Performative, Transfer};
+use fe2o3_amqp::types::messaging::{Accepted, DeliveryState, Source, Target};
+use fe2o3_amqp::types::performatives::{
+    Attach, Begin, Disposition, Flow, Open, Performative, Transfer,
+};
 use fe2o3_amqp::types::sasl::SaslInit;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use unstale_servicebus_emulator::{Emulator, Message};
@@ -213,6 +215,43 @@ async fn senders_are_told_first_and_large_messages_detach_them() {
             let error = detach.error.unwrap();
             assert_eq!(condition(&error), "amqp:link:message-size-exceeded");
         }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_settle_hears_what_became_of_it() {
+    let emulator = filled(2);
+    let mut raw = Raw::connect(&emulator, 100).await;
+    raw.attach(Role::Receiver, "t/subscriptions/s", ReceiverSettleMode::Second).await;
+    raw.flow(0, 100, 0, 2).await;
+    assert_eq!(raw.transfers().await, 2);
+    let decide = |id| Disposition {
+        role: Role::Receiver,
+        first: id,
+        last: None,
+        settled: false,
+        state: Some(DeliveryState::Accepted(Accepted {})),
+        batchable: false,
+    };
+    raw.say(&decide(0), &[]).await;
+    match raw.next().await {
+        Some(Performative::Disposition(answer)) => {
+            assert_eq!((answer.role, answer.first, answer.settled), (Role::Sender, 0, true));
+            assert!(answer.state.unwrap().is_accepted());
+        }
+        other => panic!("{other:?}"),
+    }
+    sleep(std::time::Duration::from_secs(61)).await;
+    raw.say(&decide(1), &[]).await;
+    match raw.next().await {
+        Some(Performative::Disposition(answer)) => match answer.state {
+            Some(DeliveryState::Rejected(rejected)) => {
+                let error = rejected.error.unwrap();
+                assert_eq!(condition(&error), "com.microsoft:message-lock-lost");
+            }
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

@@ -34,6 +34,12 @@ impl Fencing {
         Ok(Self { sender: Some(sender), sending: None, waiting: VecDeque::new() })
     }
 
+    /// One that sends nothing.
+    #[cfg(unstale_mutants)]
+    pub(super) fn none() -> Self {
+        Self { sender: None, sending: None, waiting: VecDeque::new() }
+    }
+
     /// Sends the opening; `Ok` once the service accepted it.
     pub(super) async fn send_opening(&mut self, fence: &Fence) -> Result<(), TransportError> {
         const DOING: &str = "sending the opening of the subscription";

@@ -64,7 +64,11 @@ impl Opening {
             order,
             sequencer: self.sequencer,
             #[cfg(unstale_mutants)]
-            resumption: Resumption { dialer: self.dialer, prefetch: self.prefetch },
+            resumption: Resumption {
+                dialer: self.dialer,
+                prefetch: self.prefetch,
+                fencing: std::sync::Arc::default(),
+            },
             lease,
         };
         let opening = subscription.order.fence(None);
@@ -202,6 +206,8 @@ impl AmqpSubscription {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<(Met, Received), TransportError>> {
+        #[cfg(unstale_mutants)]
+        self.take_resumed_fencing();
         let Some(pull) = &mut self.pull else {
             return Poll::Ready(Err(Kind::Closed.error("the subscription has ended")));
         };
@@ -275,10 +281,20 @@ impl Subscription for AmqpSubscription {
 struct Resumption {
     dialer: Dialer,
     prefetch: u32,
+    /// Of the new link.
+    fencing: std::sync::Arc<std::sync::Mutex<Option<Fencing>>>,
 }
 
 #[cfg(unstale_mutants)]
 impl AmqpSubscription {
+    fn take_resumed_fencing(&mut self) {
+        let mut resumed =
+            self.resumption.fencing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(fencing) = resumed.take() {
+            self.fencing = fencing;
+        }
+    }
+
     /// Goes on with a new link, as if nothing could have been missed.
     fn resume(&mut self, cause: &Cause) -> bool {
         use crate::mutation::{Mutation, active};
@@ -292,15 +308,22 @@ impl AmqpSubscription {
             return false;
         }
         self.order.forget_last();
-        let Resumption { dialer, prefetch } = &self.resumption;
-        let (dialer, prefetch) = (dialer.clone(), *prefetch);
+        self.fencing = Fencing::none();
+        let Resumption { dialer, prefetch, fencing } = &self.resumption;
+        let (dialer, prefetch, slot) = (dialer.clone(), *prefetch, fencing.clone());
         let recreation = self.lease.recreation();
         let name = self.lease.name().to_owned();
         self.pull = Some(Box::pin(async move {
             loop {
-                let _ = recreation().await;
+                if let Some(administration) = &recreation {
+                    let _ = administration.create_subscription(&name).await;
+                }
                 match Link::attach(&dialer, &name, prefetch).await {
-                    Ok((link, _)) => return link.pull().await,
+                    Ok((link, fencing)) => {
+                        *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                            Some(fencing);
+                        return link.pull().await;
+                    }
                     Err(_) => {
                         let runtime = &dialer.network().runtime;
                         runtime.sleep_until(runtime.now().after(Duration::from_millis(200))).await;
