@@ -1,5 +1,9 @@
 //! A namespace of the emulator on a loopback port, and transports on it.
-#![expect(clippy::disallowed_methods, reason = "tests wait for real sockets in real time")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests wait for real sockets in real time, and may panic"
+)]
 #![allow(dead_code, unreachable_pub, reason = "every test uses a part of it")]
 
 // The same for every transport.

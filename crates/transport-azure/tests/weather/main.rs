@@ -2,7 +2,11 @@
 //!
 //! Every case: nodes with warm caches over one table with versions, a writer that changes rows through one
 //! node, readers on all, and an oracle that knows every commit and every completed invalidation.
-#![expect(clippy::disallowed_methods, reason = "these tests run on real sockets in real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests run on real sockets in real time, and may panic"
+)]
 #![allow(
     missing_docs,
     unreachable_pub,
