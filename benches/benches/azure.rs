@@ -39,11 +39,13 @@ fn main() {
     let clients =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     clients.block_on(async {
-        emulator.create_subscription(TOPIC, "raw").unwrap();
         // In turns, so that both meet the same weather.
         let (mut raw, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..3 {
+            // One subscription at a time, for the one as for the other.
+            emulator.create_subscription(TOPIC, "raw").unwrap();
             raw.extend(raw_passages(&address).await);
+            emulator.delete_subscription(TOPIC, "raw").unwrap();
             ours.extend(passages(&connection).await);
         }
         let node = invalidations(&connection).await;

@@ -18,9 +18,9 @@ async fn restart(seed: u64, forgets: bool) {
     world.pass(SECOND / 2).await;
     namespace.emulator.refuse_connections(true);
     if forgets {
-        namespace.emulator.restart_empty()
+        namespace.emulator.restart_empty();
     } else {
-        namespace.emulator.restart()
+        namespace.emulator.restart();
     }
     world.pass(SECOND).await;
     for instance in &world.nodes {
