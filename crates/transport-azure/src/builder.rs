@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use unstale::transport::{Capabilities, SequencerId};
 use unstale::{Runtime, TokioRuntime};
 
-use crate::amqp::{Dialer, Publisher, Wire};
+#[cfg(feature = "amqp")]
+use crate::amqp::{AmqpPath, Dialer, Publisher, Wire};
 use crate::connection_string::ConnectionString;
 use crate::connector::{Connector, NetConnector};
 use crate::credential::{Credential, Tokens};
@@ -17,9 +18,12 @@ use crate::endpoint::Endpoint;
 use crate::http::Http;
 use crate::management::{Administration, SubscriptionSettings};
 use crate::network::{Network, WallClock};
+use crate::path::DataPath;
+#[cfg(feature = "rest")]
+use crate::rest::RestPath;
 use crate::subscriptions::{Strategy, Subscriptions};
 use crate::tls::Tls;
-use crate::transport::AzureTransport;
+use crate::transport::{AzureTransport, Path};
 
 /// The service's limits on names.
 const MAX_TOPIC_BYTES: usize = 260;
@@ -41,6 +45,7 @@ const DEFAULT_FRAME_BYTES: usize = 240 * 1024;
 ///
 /// | setting | default | because |
 /// | --- | --- | --- |
+/// | path | AMQP | the fastest and cheapest |
 /// | subscriptions | created automatically | no step is needed for each node; needs the right *Manage* |
 /// | auto-delete on idle | 5 minutes | the least that the service takes: a node that died leaves nothing |
 /// | message time to live | 2 minutes | nobody wants older ones: a node that was away repairs otherwise |
@@ -58,6 +63,7 @@ pub struct AzureTransportBuilder {
     subscriptions: Option<Vec<String>>,
     prefix: String,
     settings: SubscriptionSettings,
+    path: DataPath,
     connector: Arc<dyn Connector>,
     tls: Option<Tls>,
     runtime: Option<Arc<dyn Runtime>>,
@@ -84,6 +90,7 @@ impl Default for AzureTransportBuilder {
                 auto_delete_on_idle: MIN_AUTO_DELETE,
                 message_time_to_live: Duration::from_secs(120),
             },
+            path: DataPath::default(),
             connector: Arc::new(NetConnector),
             tls: None,
             runtime: None,
@@ -166,6 +173,20 @@ impl AzureTransportBuilder {
         self
     }
 
+    /// Which way frames go.
+    #[must_use]
+    pub fn path(mut self, path: DataPath) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// AMQP in websockets, on port 443: the same as [`path`](Self::path) with [`DataPath::WebSocket`].
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(self) -> Self {
+        self.path(DataPath::WebSocket)
+    }
+
     /// How streams are opened. Default [`NetConnector`].
     #[must_use]
     pub fn connector(mut self, connector: impl Connector) -> Self {
@@ -194,7 +215,7 @@ impl AzureTransportBuilder {
         self
     }
 
-    /// How many messages the service may send ahead of their being read.
+    /// How many messages the service may send ahead of their being read, over AMQP.
     #[must_use]
     pub fn prefetch(mut self, messages: u32) -> Self {
         self.prefetch = messages;
@@ -222,7 +243,8 @@ impl AzureTransportBuilder {
         self
     }
 
-    /// The largest frame that is sent, in bytes: from 4 KiB to 100 MiB.
+    /// The largest frame that is sent, in bytes: from 4 KiB to 100 MiB. Over HTTPS that is the size of its base64,
+    /// so that a frame may have three quarters of it, which must be 4 KiB too.
     #[must_use]
     pub fn max_frame_bytes(mut self, bytes: usize) -> Self {
         self.max_frame_bytes = bytes;
@@ -234,18 +256,15 @@ impl AzureTransportBuilder {
     /// # Errors
     /// [`ConfigError`] says what is missing or makes no sense. Never shows a secret.
     pub fn build(self) -> Result<AzureTransport, ConfigError> {
-        if !(Capabilities::MIN_FRAME_BYTES..=MAX_FRAME_BYTES).contains(&self.max_frame_bytes) {
-            return Err(ConfigError::FrameSize(self.max_frame_bytes));
-        }
         if self.prefetch == 0 {
             return Err(ConfigError::Prefetch);
         }
         if self.publish_timeout.is_zero() {
             return Err(ConfigError::Timeout);
         }
-        let (publish_timeout, prefetch) = (self.publish_timeout, self.prefetch);
+        let (publish_timeout, prefetch, path) = (self.publish_timeout, self.prefetch, self.path);
         let capabilities = Capabilities::new("azure")
-            .with_max_frame_bytes(self.max_frame_bytes)
+            .with_max_frame_bytes(self.frame_bytes()?)
             .with_native_fences()
             .with_metered_frames();
         let names = self.subscriptions.clone();
@@ -258,9 +277,27 @@ impl AzureTransportBuilder {
         let prefix = self.prefix.clone();
         let (endpoint, administration) = self.resolve()?;
         let (topic, tokens) = (administration.topic.clone(), Arc::clone(&administration.tokens));
-        let runtime = Arc::clone(&tokens.network.runtime);
-        let dialer =
-            Dialer { endpoint: endpoint.clone(), topic: topic.clone(), tokens, wire: Wire::Tcp };
+        let network = tokens.network.clone();
+        #[cfg(feature = "amqp")]
+        let amqp = |wire| {
+            let (endpoint, topic) = (endpoint.clone(), topic.clone());
+            let dialer = Dialer { endpoint, topic, tokens: Arc::clone(&tokens), wire };
+            let publisher = Publisher::new(dialer.clone(), publish_timeout);
+            Path::Amqp(AmqpPath { dialer, publisher, prefetch })
+        };
+        let path = match path {
+            #[cfg(feature = "amqp")]
+            DataPath::Amqp => amqp(Wire::Tcp),
+            #[cfg(feature = "websocket")]
+            DataPath::WebSocket => amqp(Wire::WebSocket),
+            #[cfg(feature = "rest")]
+            DataPath::Rest => {
+                let root = endpoint.http_root();
+                Path::Rest(RestPath::new(root, &topic, &tokens, publish_timeout)?)
+            }
+        };
+        #[cfg(not(feature = "amqp"))]
+        let _ = prefetch;
         let (strategy, names) = match names {
             None => (Strategy::Automatic { administration, prefix }, Vec::new()),
             Some(names) if names.is_empty() => {
@@ -269,17 +306,30 @@ impl AzureTransportBuilder {
             Some(names) => (Strategy::Manual, names),
         };
         Ok(AzureTransport {
-            publisher: Arc::new(Publisher::new(dialer.clone(), publish_timeout)),
-            subscriptions: Subscriptions::new(strategy, names, Arc::clone(&runtime)),
+            subscriptions: Subscriptions::new(strategy, names, Arc::clone(&network.runtime)),
             sequencer: sequencer(&endpoint, &topic),
             topic,
-            dialer,
-            prefetch,
+            path,
             open_timeout: publish_timeout,
-            id: runtime.random_seed(),
+            id: network.runtime.random_seed(),
+            network,
             opened: AtomicU64::new(0),
             capabilities,
         })
+    }
+
+    /// The largest frame that fits.
+    fn frame_bytes(&self) -> Result<usize, ConfigError> {
+        let bytes = match self.path {
+            #[cfg(feature = "rest")]
+            DataPath::Rest => self.max_frame_bytes / 4 * 3,
+            #[cfg(feature = "amqp")]
+            _ => self.max_frame_bytes,
+        };
+        if self.max_frame_bytes > MAX_FRAME_BYTES || bytes < Capabilities::MIN_FRAME_BYTES {
+            return Err(ConfigError::FrameSize(self.max_frame_bytes));
+        }
+        Ok(bytes)
     }
 
     /// What creates and deletes the topic and its subscriptions, for a tool that sets things up.
@@ -393,6 +443,7 @@ impl fmt::Debug for AzureTransportBuilder {
             .field("topic", &self.topic)
             .field("subscriptions", &self.subscriptions)
             .field("settings", &self.settings)
+            .field("path", &self.path)
             .field("connector", &self.connector)
             .field("prefetch", &self.prefetch)
             .field("max_frame_bytes", &self.max_frame_bytes)
@@ -449,7 +500,7 @@ pub enum ConfigError {
     #[error("`token_lifetime` must be at least a minute")]
     TokenLifetime,
     /// Frames of this size are not possible.
-    #[error("`max_frame_bytes` of {0}: must be between 4 KiB and 100 MiB")]
+    #[error("`max_frame_bytes` of {0}: must be between 4 KiB (5,464 bytes over HTTPS) and 100 MiB")]
     FrameSize(usize),
     /// Certificates cannot be used.
     #[error("TLS: {0}")]

@@ -10,15 +10,18 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
+use unstale::Timestamp;
 use unstale::transport::{TransportError, TransportErrorKind as Kind};
 use url::Url;
 
 use crate::network::Network;
 
-/// Answers are short; a longer one is not read.
+/// Answers are short; a longer one is not read, unless the request says so.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// Idle connections kept for the next request.
-const MAX_IDLE: usize = 2;
+/// Idle connections kept for the next request: about as many as there are requests at once.
+const MAX_IDLE: usize = 32;
+/// A connection that was idle for longer is not used: it may be dead without anybody knowing.
+const KEPT_FOR: Duration = Duration::from_secs(20);
 
 /// Sends HTTP/1.1 requests over the transport's own streams; keeps a connection or two.
 pub(crate) struct Http {
@@ -29,6 +32,7 @@ pub(crate) struct Http {
 struct Idle {
     origin: (String, u16),
     sender: SendRequest<Full<Bytes>>,
+    since: Timestamp,
 }
 
 pub(crate) struct Request {
@@ -37,6 +41,7 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     kept_connection: bool,
+    max_answer_bytes: usize,
 }
 
 impl Request {
@@ -44,13 +49,21 @@ impl Request {
     /// for that would cost more than connecting.
     pub(crate) fn new(method: Method, url: Url) -> Self {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
-        Self { method, url, headers, body, kept_connection: false }
+        let max_answer_bytes = MAX_ANSWER_BYTES;
+        Self { method, url, headers, body, kept_connection: false, max_answer_bytes }
     }
 
     /// Uses the connection of an earlier request, and leaves it to a later one.
-    #[expect(dead_code, reason = "for the path over HTTPS")]
+    #[cfg(feature = "rest")]
     pub(crate) fn on_kept_connection(mut self) -> Self {
         self.kept_connection = true;
+        self
+    }
+
+    /// Takes answers of this size.
+    #[cfg(feature = "rest")]
+    pub(crate) fn answer_of_up_to(mut self, bytes: usize) -> Self {
+        self.max_answer_bytes = bytes;
         self
     }
 
@@ -139,17 +152,32 @@ impl Http {
 
         let origin = (host.clone(), port);
         let keep = request.kept_connection;
-        let mut sender = match keep.then(|| self.take_idle(&origin)).flatten() {
-            Some(sender) => sender,
-            None => self.open(&host, port, request.url.scheme() == "https").await?,
+        let open = async || self.open(&host, port, request.url.scheme() == "https").await;
+        let mut kept = if keep { self.take_idle(&origin).await } else { None };
+        let (sender, answer) = loop {
+            let was_kept = kept.is_some();
+            let mut sender = match kept.take() {
+                Some(sender) => sender,
+                None => open().await?,
+            };
+            match sender.try_send_request(message).await {
+                Ok(answer) => break (sender, answer),
+                // It ended while it was idle, and the server has seen nothing of the request.
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if was_kept => message = unsent,
+                    _ => return Err(broken(failed.into_error())),
+                },
+            }
         };
-        let answer = sender.send_request(message).await.map_err(broken)?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
-            Kind::Unreachable.error(format!("{what} at {host}:{port} failed")).with_source(error)
-        })?;
+        let body =
+            Limited::new(body, request.max_answer_bytes).collect().await.map_err(|error| {
+                Kind::Unreachable
+                    .error(format!("{what} at {host}:{port} failed"))
+                    .with_source(error)
+            })?;
         if keep {
-            self.keep(Idle { origin, sender });
+            self.keep(Idle { origin, sender, since: self.network.runtime.now() });
         }
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
@@ -177,11 +205,21 @@ impl Http {
         Ok(sender)
     }
 
-    fn take_idle(&self, origin: &(String, u16)) -> Option<SendRequest<Full<Bytes>>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.sender.is_closed());
-        let at = idle.iter().position(|kept| kept.origin == *origin && kept.sender.is_ready())?;
-        Some(idle.swap_remove(at).sender)
+    /// The connection that became idle last. The others may become too old.
+    async fn take_idle(&self, origin: &(String, u16)) -> Option<SendRequest<Full<Bytes>>> {
+        loop {
+            let mut sender = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let earliest = self.network.runtime.now().before(KEPT_FOR);
+                idle.retain(|kept| kept.since >= earliest && !kept.sender.is_closed());
+                let at = idle.iter().rposition(|kept| kept.origin == *origin)?;
+                idle.remove(at).sender
+            };
+            // Its last answer was read to the end, so this takes no time, or it has ended.
+            if sender.ready().await.is_ok() {
+                return Some(sender);
+            }
+        }
     }
 
     fn keep(&self, connection: Idle) {

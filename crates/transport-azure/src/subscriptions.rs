@@ -12,6 +12,7 @@ use unstale::Runtime;
 use unstale::transport::{TransportError, TransportErrorKind as Kind};
 
 use crate::management::{Administration, Creation};
+use crate::subscription::End;
 
 /// Names that are drawn for one subscription before it is given up.
 const CLASHES: u32 = 5;
@@ -86,9 +87,9 @@ impl Lease {
         &self.name
     }
 
-    /// Says that the service itself has ended the link, or never opened it.
-    pub(crate) fn nobody_reads(&mut self) {
-        self.certain = true;
+    /// Takes note of why nothing more is received.
+    pub(crate) fn ended(&mut self, end: &End) {
+        self.certain = end.nobody_reads;
     }
 
     /// What creates the subscription again, for a mistake that does so behind the node's back.
@@ -101,7 +102,7 @@ impl Lease {
     }
 
     /// Creates the subscription again under its name, if it has vanished; whether that could be done.
-    pub(crate) async fn recreate(&self) -> Result<bool, TransportError> {
+    pub(crate) async fn recreate(&mut self) -> Result<bool, TransportError> {
         let Strategy::Automatic { administration, .. } = &self.shared.strategy else {
             return Ok(false);
         };
@@ -110,6 +111,7 @@ impl Lease {
             "the subscription has vanished and is created anew"
         );
         administration.create_subscription(&self.name).await?;
+        self.certain = false;
         Ok(true)
     }
 

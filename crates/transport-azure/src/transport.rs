@@ -1,7 +1,6 @@
 //! The transport: one topic, many subscriptions.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,9 +11,14 @@ use unstale::transport::{
     Capabilities, SequencerId, Subscription, TransportError, TransportErrorKind as Kind,
 };
 
-use crate::amqp::{Dialer, Opening, Publisher};
+#[cfg(feature = "amqp")]
+use crate::amqp::AmqpPath;
 use crate::builder::{AzureTransportBuilder, ConfigError};
+use crate::network::Network;
 use crate::order::Opener;
+#[cfg(feature = "rest")]
+use crate::rest::RestPath;
+use crate::subscription::Opening;
 use crate::subscriptions::Subscriptions;
 
 /// Carries frames over one topic of Azure Service Bus.
@@ -22,16 +26,23 @@ use crate::subscriptions::Subscriptions;
 /// See the [crate's documentation](crate) for what the namespace needs and what is checked.
 pub struct AzureTransport {
     pub(crate) topic: String,
-    pub(crate) dialer: Dialer,
-    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) path: Path,
+    pub(crate) network: Network,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) sequencer: SequencerId,
-    pub(crate) prefetch: u32,
     pub(crate) open_timeout: Duration,
     /// Drawn once: tells this transport's fences from those of others.
     pub(crate) id: u64,
     pub(crate) opened: AtomicU64,
     pub(crate) capabilities: Capabilities,
+}
+
+/// What carries the messages.
+pub(crate) enum Path {
+    #[cfg(feature = "amqp")]
+    Amqp(AmqpPath),
+    #[cfg(feature = "rest")]
+    Rest(RestPath),
 }
 
 impl AzureTransport {
@@ -63,13 +74,17 @@ impl Transport for AzureTransport {
         let lease = self.subscriptions.acquire().await?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let opening = Opening {
-            dialer: self.dialer.clone(),
+            network: self.network.clone(),
             sequencer: self.sequencer.clone(),
-            prefetch: self.prefetch,
             opener: Opener { transport: self.id, number },
             timeout: self.open_timeout,
         };
-        Ok(Box::new(Box::pin(opening.open(lease)).await?))
+        Ok(match &self.path {
+            #[cfg(feature = "amqp")]
+            Path::Amqp(path) => Box::new(Box::pin(opening.open(path, lease)).await?),
+            #[cfg(feature = "rest")]
+            Path::Rest(path) => Box::new(Box::pin(opening.open(path, lease)).await?),
+        })
     }
 
     async fn publish(&self, frame: Bytes) -> Result<(), TransportError> {
@@ -80,7 +95,12 @@ impl Transport for AzureTransport {
                 self.capabilities.max_frame_bytes
             )));
         }
-        self.publisher.publish(&frame).await
+        match &self.path {
+            #[cfg(feature = "amqp")]
+            Path::Amqp(path) => path.publisher.publish(&frame).await,
+            #[cfg(feature = "rest")]
+            Path::Rest(path) => path.publish(&frame).await,
+        }
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -38,6 +38,8 @@ pub(crate) struct Dialer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     Tcp,
+    #[cfg(feature = "websocket")]
+    WebSocket,
 }
 
 /// An open connection with one session. Dropping it ends both, at once.
@@ -106,6 +108,8 @@ impl Dialer {
         let (host, encrypted) = (self.endpoint.host(), self.endpoint.is_encrypted());
         match self.wire {
             Wire::Tcp => self.network().dial(host, self.endpoint.amqp_port(), encrypted).await,
+            #[cfg(feature = "websocket")]
+            Wire::WebSocket => super::websocket::open(self.network(), &self.endpoint).await,
         }
     }
 

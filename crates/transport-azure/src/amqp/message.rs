@@ -3,8 +3,6 @@
 //! A frame is one data section; that of a text-safe sender is base64 and says so by its content type. A fence
 //! has its addressee in `to`, who asked in `correlation-id` and the token in `subject`.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fe2o3_amqp::types::messaging::annotations::OwnedKey;
 use fe2o3_amqp::types::messaging::{Body, Data, Message, MessageId, Properties};
@@ -47,11 +45,9 @@ pub(super) fn read_fence(message: &Received) -> Option<Fence> {
     Fence::read(properties.to.as_deref(), Some(correlation_id), properties.subject.as_deref())
 }
 
-/// The bytes that were published. What is no frame of any kind comes out as bytes that no node can read, so
-/// that it is counted where all unreadable frames are.
+/// What a message carries.
 pub(super) fn into_frame(message: Received) -> Bytes {
     let content_type = message.properties.and_then(|properties| properties.content_type);
-    let is_text = content_type.is_some_and(|text| text.as_str() == encoding::BASE64);
     let bytes = match message.body {
         Body::Data(sections) => {
             let mut sections = sections.into_iter();
@@ -66,8 +62,5 @@ pub(super) fn into_frame(message: Received) -> Bytes {
         },
         Body::Sequence(_) | Body::Empty => Vec::new(),
     };
-    if is_text {
-        return STANDARD.decode(&bytes).unwrap_or(bytes).into();
-    }
-    bytes.into()
+    encoding::frame(content_type.as_ref().map(Symbol::as_str), bytes.into())
 }

@@ -5,91 +5,36 @@
 //! missed is found out by the node.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::types::definitions::SenderSettleMode;
 use fe2o3_amqp::types::messaging::Body;
 use fe2o3_amqp::types::primitives::Value;
 use unstale::runtime::BoxFuture;
-use unstale::transport::{
-    Item, SequencerId, Subscription, TransportError, TransportErrorKind as Kind,
-};
+use unstale::transport::TransportError;
 
 use super::connection::{Connection, Dialer};
 use super::failure::Cause;
 use super::fencing::Fencing;
-use super::message::{self, Received};
-use crate::order::{Met, Opener, Order};
+use super::message;
+use crate::order::Fence;
+use crate::subscription::{End, Link, Received};
 use crate::subscriptions::Lease;
 
-/// What it takes to open a subscription.
-pub(crate) struct Opening {
-    pub(crate) dialer: Dialer,
-    pub(crate) sequencer: SequencerId,
-    /// Messages that the service may send ahead.
-    pub(crate) prefetch: u32,
-    pub(crate) opener: Opener,
-    /// How long the opening may take to come back.
-    pub(crate) timeout: Duration,
-}
-
-impl Opening {
-    /// Attaches to the subscription and waits until its own opening has come back.
-    pub(crate) async fn open(self, mut lease: Lease) -> Result<AmqpSubscription, TransportError> {
-        let link = match Link::attach(&self.dialer, lease.name(), self.prefetch).await {
-            Err(refused) if refused.vanished => {
-                lease.nobody_reads();
-                if !lease.recreate().await? {
-                    return Err(refused.error);
-                }
-                Link::attach(&self.dialer, lease.name(), self.prefetch).await
-            }
-            attached => attached,
-        };
-        let link = link.map_err(|refused| {
-            if !refused.perhaps_attached {
-                lease.nobody_reads();
-            }
-            refused.error
-        })?;
-        let (link, fencing) = link;
-        let order = Order::new(lease.name().to_owned(), self.opener);
-        let network = self.dialer.network().clone();
-        let mut subscription = AmqpSubscription {
-            fencing,
-            pull: Some(link.pull()),
-            order,
-            sequencer: self.sequencer,
-            #[cfg(unstale_mutants)]
-            resumption: Resumption {
-                dialer: self.dialer,
-                prefetch: self.prefetch,
-                fencing: std::sync::Arc::default(),
-            },
-            lease,
-        };
-        let opening = subscription.order.fence(None);
-        let opened = async {
-            subscription.fencing.send_opening(&opening).await?;
-            std::future::poll_fn(|context| subscription.poll_opened(context)).await
-        };
-        match network.within(self.timeout, "waiting for the opening", opened).await {
-            Ok(()) => Ok(subscription),
-            Err(error) if error.kind() == Kind::Unreachable => Err(Kind::Unreachable.error(format!(
-                "{error}; if this goes on, is subscription `{}` read by another node, or does its filter \
-                 keep out what is addressed to it?",
-                subscription.lease.name()
-            ))),
-            Err(error) => Err(error),
-        }
-    }
+/// Attaches to a subscription.
+pub(super) async fn attach(dialer: &Dialer, lease: &Lease, prefetch: u32) -> Result<AmqpLink, End> {
+    let (receiving, fencing) = Receiving::attach(dialer, lease.name(), prefetch).await?;
+    Ok(AmqpLink {
+        fencing,
+        pull: Some(receiving.pull()),
+        #[cfg(unstale_mutants)]
+        resumption: Resumption::new(dialer, lease, prefetch),
+    })
 }
 
 /// A receiver and its connection.
-struct Link {
+struct Receiving {
     // In this order: the connection goes first, with its stream.
     _connection: Connection,
     receiver: Receiver,
@@ -100,24 +45,11 @@ struct Link {
     received: u32,
 }
 
-/// Why there is no link.
-struct Refused {
-    error: TransportError,
-    /// There is no such subscription.
-    vanished: bool,
-    /// The service may have attached it all the same, and take it for alive.
-    perhaps_attached: bool,
-}
+type Pulled = (Option<Receiving>, Result<message::Received, Cause>);
 
-type Pulled = (Option<Link>, Result<Received, Cause>);
-
-impl Link {
-    async fn attach(
-        dialer: &Dialer,
-        name: &str,
-        prefetch: u32,
-    ) -> Result<(Self, Fencing), Refused> {
-        let refused = |error| Refused { error, vanished: false, perhaps_attached: false };
+impl Receiving {
+    async fn attach(dialer: &Dialer, name: &str, prefetch: u32) -> Result<(Self, Fencing), End> {
+        let refused = |error| End { error, vanished: false, nobody_reads: true };
         let mut connection = dialer.open().await.map_err(refused)?;
         let network = dialer.network();
         let address = format!("{}/Subscriptions/{name}", dialer.topic);
@@ -138,18 +70,14 @@ impl Link {
             Ok(Ok((receiver, fencing))) => {
                 let link = Self { _connection: connection, receiver, prefetch, received: 0 };
                 let link = link.grant_credit().await;
-                let link = link.map_err(|cause| refused(cause.error(&doing)))?;
+                let link = link.map_err(|cause| End::uncertain(cause.error(&doing)))?;
                 Ok((link, fencing))
             }
             Ok(Err(error)) => {
                 let cause = Cause::from(error);
-                Err(Refused {
-                    error: cause.error(&doing),
-                    vanished: cause.is_not_found(),
-                    perhaps_attached: !cause.is_from_service(),
-                })
+                Err(end(&cause, &doing))
             }
-            Err(error) => Err(Refused { perhaps_attached: true, ..refused(error) }),
+            Err(error) => Err(End::uncertain(error)),
         }
     }
 
@@ -181,98 +109,68 @@ impl Link {
     }
 }
 
-/// A confirmed subscription over AMQP.
-pub(crate) struct AmqpSubscription {
-    /// The wait for the next message; `None` after the end.
-    pull: Option<BoxFuture<Pulled>>,
-    order: Order,
-    fencing: Fencing,
-    sequencer: SequencerId,
-    #[cfg(unstale_mutants)]
-    resumption: Resumption,
-    lease: Lease,
+/// What comes of the end of a link.
+fn end(cause: &Cause, doing: &str) -> End {
+    End {
+        error: cause.error(doing),
+        vanished: cause.is_not_found(),
+        nobody_reads: cause.is_from_service(),
+    }
 }
 
-impl AmqpSubscription {
-    fn poll_opened(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        loop {
-            if let (Met::Opened, _) = std::task::ready!(self.poll_message(context))? {
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
+/// A link over AMQP, with a connection of its own.
+pub(crate) struct AmqpLink {
+    /// The wait for the next message; `None` after the end.
+    pull: Option<BoxFuture<Pulled>>,
+    fencing: Fencing,
+    #[cfg(unstale_mutants)]
+    resumption: Resumption,
+}
 
-    fn poll_message(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(Met, Received), TransportError>> {
-        #[cfg(unstale_mutants)]
-        self.take_resumed_fencing();
-        let Some(pull) = &mut self.pull else {
-            return Poll::Ready(Err(Kind::Closed.error("the subscription has ended")));
-        };
-        if let Err(cause) = self.fencing.poll(context) {
-            return self.end(&cause, context);
-        }
-        let (link, received) = std::task::ready!(pull.as_mut().poll(context));
-        self.pull = link.map(Link::pull);
-        let message = match received {
-            Ok(message) => message,
-            Err(cause) => return self.end(&cause, context),
-        };
-        let fence = message::read_fence(&message);
-        let met = self.order.meet(message::sequence_number(&message), fence.as_ref());
-        if met.is_err() {
-            self.pull = None;
-        }
-        Poll::Ready(met.map(|met| (met, message)))
-    }
-
-    /// What comes of the end of the link.
-    fn end(
-        &mut self,
-        cause: &Cause,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(Met, Received), TransportError>> {
+impl AmqpLink {
+    /// What comes of the end of the connection.
+    fn ended(&mut self, cause: &Cause, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
         #[cfg(unstale_mutants)]
         if self.resume(cause) {
-            return self.poll_message(context);
+            return self.poll_received(context);
         }
         let _ = context;
         self.pull = None;
-        if cause.is_from_service() {
-            self.lease.nobody_reads();
-        }
-        Poll::Ready(Err(cause.error("receiving")))
+        Poll::Ready(Err(end(cause, "receiving")))
     }
 }
 
-#[async_trait]
-impl Subscription for AmqpSubscription {
-    fn sequencer(&self) -> Option<&SequencerId> {
-        Some(&self.sequencer)
+impl Link for AmqpLink {
+    async fn send_opening(&mut self, opening: Fence) -> Result<(), TransportError> {
+        self.fencing.send_opening(&opening).await
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Item, TransportError>> {
-        loop {
-            let (met, message) = std::task::ready!(self.poll_message(context))?;
-            match met {
-                Met::Frame => return Poll::Ready(Ok(Item::Frame(message::into_frame(message)))),
-                Met::Fenced(token) => return Poll::Ready(Ok(Item::Fenced(token))),
-                Met::Nothing | Met::Opened => {}
-            }
+    fn push_fence(&mut self, fence: Fence) {
+        self.fencing.push(fence);
+    }
+
+    fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
+        #[cfg(unstale_mutants)]
+        self.take_resumed_fencing();
+        if let Err(cause) = self.fencing.poll(context) {
+            return self.ended(&cause, context);
+        }
+        let Some(pull) = &mut self.pull else { return Poll::Pending };
+        let (receiving, received) = std::task::ready!(pull.as_mut().poll(context));
+        self.pull = receiving.map(Receiving::pull);
+        match received {
+            Ok(message) => Poll::Ready(Ok(Received {
+                sequence: message::sequence_number(&message),
+                fence: message::read_fence(&message),
+                frame: message::into_frame(message),
+            })),
+            Err(cause) => self.ended(&cause, context),
         }
     }
 
-    fn fence(&mut self, token: u64) {
-        self.fencing.push(self.order.fence(Some(token)));
-    }
-
-    async fn close(self: Box<Self>) {
-        let Self { pull, lease, .. } = *self;
-        // The link goes first.
-        drop(pull);
-        lease.close().await;
+    #[cfg(unstale_mutants)]
+    fn take_resumed(&mut self) -> bool {
+        std::mem::take(&mut self.resumption.resumed)
     }
 }
 
@@ -281,12 +179,30 @@ impl Subscription for AmqpSubscription {
 struct Resumption {
     dialer: Dialer,
     prefetch: u32,
+    subscription: String,
+    recreation: Option<crate::Administration>,
     /// Of the new link.
     fencing: std::sync::Arc<std::sync::Mutex<Option<Fencing>>>,
+    /// Whether it went on, and nobody was told.
+    resumed: bool,
 }
 
 #[cfg(unstale_mutants)]
-impl AmqpSubscription {
+impl Resumption {
+    fn new(dialer: &Dialer, lease: &Lease, prefetch: u32) -> Self {
+        Self {
+            dialer: dialer.clone(),
+            prefetch,
+            subscription: lease.name().to_owned(),
+            recreation: lease.recreation(),
+            fencing: std::sync::Arc::default(),
+            resumed: false,
+        }
+    }
+}
+
+#[cfg(unstale_mutants)]
+impl AmqpLink {
     fn take_resumed_fencing(&mut self) {
         let mut resumed =
             self.resumption.fencing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -307,26 +223,28 @@ impl AmqpSubscription {
         if !active(mistake) {
             return false;
         }
-        self.order.forget_last();
         self.fencing = Fencing::none();
-        let Resumption { dialer, prefetch, fencing } = &self.resumption;
+        self.resumption.resumed = true;
+        let Resumption { dialer, prefetch, fencing, .. } = &self.resumption;
         let (dialer, prefetch, slot) = (dialer.clone(), *prefetch, fencing.clone());
-        let recreation = self.lease.recreation();
-        let name = self.lease.name().to_owned();
+        let recreation = self.resumption.recreation.clone();
+        let name = self.resumption.subscription.clone();
         self.pull = Some(Box::pin(async move {
             loop {
                 if let Some(administration) = &recreation {
                     let _ = administration.create_subscription(&name).await;
                 }
-                match Link::attach(&dialer, &name, prefetch).await {
-                    Ok((link, fencing)) => {
+                match Receiving::attach(&dialer, &name, prefetch).await {
+                    Ok((receiving, fencing)) => {
                         *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
                             Some(fencing);
-                        return link.pull().await;
+                        return receiving.pull().await;
                     }
                     Err(_) => {
                         let runtime = &dialer.network().runtime;
-                        runtime.sleep_until(runtime.now().after(Duration::from_millis(200))).await;
+                        runtime
+                            .sleep_until(runtime.now().after(std::time::Duration::from_millis(200)))
+                            .await;
                     }
                 }
             }

@@ -1,6 +1,8 @@
 //! Who we are: keys, signatures and tokens.
 
 mod client_secret;
+#[cfg(feature = "entra")]
+mod entra;
 mod shared_access;
 
 use std::error::Error as StdError;

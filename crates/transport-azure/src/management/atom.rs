@@ -51,7 +51,7 @@ pub(super) fn is_partitioned(answer: &str) -> bool {
 }
 
 /// What the service says went wrong, on one line.
-pub(super) fn error_detail(answer: &str) -> String {
+pub(crate) fn error_detail(answer: &str) -> String {
     let detail = answer
         .split_once("<Detail>")
         .and_then(|(_, rest)| rest.split_once("</Detail>"))

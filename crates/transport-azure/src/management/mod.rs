@@ -15,6 +15,9 @@ use crate::credential::Tokens;
 use crate::error;
 use crate::http::{Answer, Http, Request};
 
+#[cfg(feature = "rest")]
+pub(crate) use atom::error_detail;
+
 const API_VERSION: &str = "2021-05";
 
 /// What a new subscription is like.

@@ -9,7 +9,6 @@
 mod latency;
 #[path = "../support/mod.rs"]
 mod support;
-mod topics;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -24,7 +23,6 @@ use unstale::{Runtime, TokioRuntime, Transport};
 use unstale_azure::{AzureTransport, AzureTransportBuilder};
 
 use self::latency::Latencies;
-use self::topics::delete_topic;
 
 const VARIABLE: &str = "UNSTALE_AZURE_CONNECTION_STRING";
 /// Frames that are timed.
@@ -66,7 +64,8 @@ impl Live {
 
     async fn delete_topics(&self) {
         for topic in self.topics.lock().await.drain(..) {
-            if let Err(error) = delete_topic(&self.connection_string, &topic).await {
+            let administration = self.builder(&topic).administration().unwrap();
+            if let Err(error) = administration.delete_topic().await {
                 eprintln!("live: topic `{topic}` is left behind: {error}");
             }
         }
@@ -94,7 +93,7 @@ impl Harness for Live {
     }
 
     fn secrets(&self) -> Vec<String> {
-        let key = topics::part(&self.connection_string, "SharedAccessKey");
+        let key = part(&self.connection_string, "SharedAccessKey");
         key.into_iter().chain([WRONG_KEY, "sig="]).map(str::to_owned).collect()
     }
 
@@ -102,7 +101,7 @@ impl Harness for Live {
         let topic = self.topic(0).await;
         match variant {
             0 => {
-                let key = topics::part(&self.connection_string, "SharedAccessKey")?;
+                let key = part(&self.connection_string, "SharedAccessKey")?;
                 let wrong = self.connection_string.replace(key, WRONG_KEY);
                 Some(Arc::new(self.builder(&topic).connection_string(wrong).build().unwrap()))
             }
@@ -153,4 +152,10 @@ async fn the_emulator_passes_what_a_real_namespace_has_to() {
     assert_eq!(namespace.emulator.topics(), topics, "no topic is left behind");
     assert_eq!(latencies.as_ref().unwrap().count(), SAMPLES);
     judge((report, latencies));
+}
+
+/// The value of a part of a connection string.
+fn part<'a>(connection_string: &'a str, name: &str) -> Option<&'a str> {
+    let mut parts = connection_string.split(';').filter_map(|part| part.split_once('='));
+    parts.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }

@@ -1,0 +1,23 @@
+//! The contract of transports, kept over HTTPS.
+#![cfg(feature = "rest")]
+#![expect(clippy::unwrap_used, reason = "what a harness cannot do panics")]
+
+#[path = "support/harness.rs"]
+mod harness;
+mod support;
+
+use harness::{OneNamespace, Strategy};
+use unstale::conformance;
+use unstale_azure::DataPath;
+
+#[tokio::test]
+async fn subscriptions_of_its_own_keep_the_contract() {
+    let harness = OneNamespace::start(DataPath::Rest, Strategy::Automatic).await;
+    conformance::run(&harness).await.assert_passed();
+}
+
+#[tokio::test]
+async fn given_subscriptions_keep_the_contract() {
+    let harness = OneNamespace::start(DataPath::Rest, Strategy::Manual).await;
+    conformance::run(&harness).await.assert_passed();
+}
