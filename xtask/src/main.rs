@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask <command>`.
 
 mod architecture;
+mod azure_cost;
 mod figures;
 mod mutants;
 mod redis;
@@ -24,6 +25,7 @@ commands:
   test                 everything that must pass: all tests, the model tests, the architecture
   referees             installs what the tests of the Service Bus emulator judge it by, and prints where
   check-architecture   which crate may depend on which, and what the protocol may not use
+  azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
@@ -82,6 +84,7 @@ fn run() -> Done<ExitCode> {
         "test" => test::everything()?,
         "referees" => println!("{}={}", referees::VARIABLE, referees::folder()?.display()),
         "check-architecture" => architecture::run()?,
+        "azure-cost" => azure_cost::write()?,
         "figures" => figures::run_all()?,
         _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),
     }

@@ -155,14 +155,14 @@ fn number(row: &Value, name: &str) -> Done<f64> {
 }
 
 /// Puts a text between the marks of this name in a document.
-fn put(document: &str, name: &str, text: &str) -> Done {
+pub(crate) fn put(document: &str, name: &str, text: &str) -> Done {
     let path = workspace().join(document);
     let before = fs::read_to_string(&path)?;
     let after = replaced(&before, name, text).map_err(|error| format!("{document}: {error}"))?;
     Ok(fs::write(path, after)?)
 }
 
-fn replaced(document: &str, name: &str, text: &str) -> Result<String, String> {
+pub(crate) fn replaced(document: &str, name: &str, text: &str) -> Result<String, String> {
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
     let between = document.split_once(&begin).and_then(|(head, rest)| {
         let (_, tail) = rest.split_once(&end)?;

@@ -183,7 +183,7 @@ pub struct Capabilities {
     pub max_frame_bytes: usize,
     /// Whether [`Subscription::fence`] works. Where it does not, a node publishes a frame to itself.
     pub native_fences: bool,
-    /// Whether every frame costs money. A node then sends fewer that nothing asked for: a third of the beacons
+    /// Whether every frame costs money. A node then sends fewer that nothing asked for: half of the beacons
     /// after a publish, one a minute at most in quiet times (one a second by the whole cluster), and fences
     /// rest after a minute without a read.
     pub metered: bool,

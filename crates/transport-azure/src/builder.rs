@@ -424,12 +424,13 @@ fn check_name(name: &str, max_bytes: usize, slashes: bool) -> Result<(), ()> {
     Ok(())
 }
 
-/// A topic is ordered by whoever holds it in the namespace.
+/// A topic is ordered by whoever holds it in the namespace, and that is told by its name.
 ///
 /// One that is deleted and created again under the same name takes all its subscriptions along: no log that was
 /// filled before it outlives it.
 fn sequencer(endpoint: &Endpoint, topic: &str) -> SequencerId {
-    let name = format!("{endpoint}/{}", topic.to_ascii_lowercase());
+    // Without the port: the same namespace may be reached through several.
+    let name = format!("{}/{}", endpoint.host(), topic.to_ascii_lowercase());
     SequencerId::new(&Sha256::digest(name.as_bytes())[..16])
 }
 

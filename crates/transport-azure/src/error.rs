@@ -6,8 +6,8 @@ use unstale::transport::{TransportError, TransportErrorKind as Kind};
 
 use crate::http::Answer;
 
-/// What the documentation of throttling says to wait.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// What the service's own clients wait at least ("Throttling operations on Azure Service Bus").
+const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Longer texts of the service are cut.
 const MAX_TEXT_BYTES: usize = 300;
 
@@ -45,7 +45,7 @@ fn classify(condition: &str) -> (Kind, &'static str) {
         ),
         "com.microsoft:server-busy" => (
             Kind::Throttled,
-            "; the namespace is throttled: more throughput units, or fewer operations",
+            "; the namespace is throttled: fewer nodes or a longer bound, or the premium tier",
         ),
         "amqp:link:message-size-exceeded" => {
             (Kind::Rejected, "; lower `max_frame_bytes` to what the tier takes")
@@ -129,7 +129,7 @@ mod tests {
             ("com.microsoft:entity-disabled", Kind::NotFound, "enable it"),
             ("amqp:unauthorized-access", Kind::Unauthorized, "Send and Listen"),
             ("amqp:resource-limit-exceeded", Kind::Throttled, "quota"),
-            ("com.microsoft:server-busy", Kind::Throttled, "throughput units"),
+            ("com.microsoft:server-busy", Kind::Throttled, "premium tier"),
             ("amqp:link:message-size-exceeded", Kind::Rejected, "max_frame_bytes"),
             ("com.microsoft:argument-error", Kind::Configuration, "refuses"),
             ("amqp:not-allowed", Kind::Configuration, "no sessions"),

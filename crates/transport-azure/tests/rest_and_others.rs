@@ -1,10 +1,6 @@
 //! Nodes on all paths share a topic.
 #![cfg(all(feature = "rest", feature = "websocket"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "tests use real sockets in real time"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests use real sockets in real time")]
 
 mod support;
 

@@ -18,6 +18,11 @@ pub struct Architecture;
 #[doc = include_str!("../../../docs/operations.md")]
 pub struct Operations;
 
+/// The snippets of the guide to Azure Service Bus.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/azure.md")]
+pub struct Azure;
+
 /// The wire format's snippets.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/wire-format.md")]

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     include_str!("../../../README.md"),
     include_str!("../../../ARCHITECTURE.md"),
+    include_str!("../../../docs/azure.md"),
     include_str!("../../../docs/exhaustive.md"),
     include_str!("../../../docs/guarantees.md"),
     include_str!("../../../docs/operations.md"),

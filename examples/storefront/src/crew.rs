@@ -3,21 +3,17 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use unstale::Transport;
-use unstale_memory::Hub;
-use unstale_redis::RedisTransport;
 
 use crate::Error;
-use crate::arguments::{Arguments, REDIS_VARIABLE};
+use crate::arguments::{Arguments, Broker};
+use crate::brokers::Brokers;
 use crate::instance::Instance;
-use crate::shop::NAMESPACE;
 
 /// What an instance prints before its address when it serves.
 pub(crate) const SERVES: &str = "serving on http://";
@@ -49,14 +45,11 @@ impl Crew {
             }
             return Ok(Self::Processes(processes));
         }
-        let hub = Hub::new();
+        let brokers = Brokers::new(arguments.broker.as_ref()).await?;
         let mut instances = Vec::with_capacity(arguments.instances);
         for index in 0..arguments.instances {
             // One transport per node, also within one process: each has its own connections.
-            let transport: Arc<dyn Transport> = match &arguments.redis {
-                Some(url) => Arc::new(RedisTransport::new(url, NAMESPACE)?),
-                None => Arc::new(hub.transport()),
-            };
+            let transport = brokers.transport()?;
             let port = arguments.port_of(index);
             instances.push(Instance::start(index + 1, port, database, transport).await?);
         }
@@ -92,8 +85,10 @@ impl Process {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--instances", "1", "--no-visit", "--until-eof", "--port"]);
         command.arg(arguments.port_of(index).to_string()).arg("--database").arg(database);
-        // Not as an argument: everybody on the machine can read those.
-        command.env(REDIS_VARIABLE, arguments.redis.as_deref().unwrap_or_default());
+        for variable in Broker::VARIABLES {
+            command.env_remove(variable);
+        }
+        command.envs(arguments.broker.as_ref().map(Broker::variable));
         // It leaves when its standard input ends: when we close it, and also when we die.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;

@@ -2,6 +2,7 @@
 //! [`unstale`]. See `--help`, and `shop.rs` for how it is done.
 
 mod arguments;
+mod brokers;
 mod catalogue;
 mod crew;
 mod database;
@@ -16,7 +17,7 @@ mod web;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use arguments::Arguments;
+use arguments::{Arguments, Broker};
 use crew::{Crew, SERVES};
 use database::Database;
 use text::line;
@@ -69,7 +70,7 @@ fn introduce(arguments: &Arguments, addresses: &[SocketAddr], database: &std::pa
     let count = addresses.len();
     let instances = if count == 1 { "instance," } else { "instances, each" };
     let home = if arguments.processes { "process of its own" } else { "task of this process" };
-    let broker = if arguments.redis.is_some() { "Redis" } else { "memory" };
+    let broker = arguments.broker.as_ref().map_or("memory", Broker::name);
     line(format_args!("{count} {instances} a {home}, connected by {broker}"));
     line(format_args!("one database of {} products: {}", catalogue::PRODUCTS, database.display()));
     for (number, address) in (1..).zip(addresses) {

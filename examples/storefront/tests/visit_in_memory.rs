@@ -19,7 +19,7 @@ fn nothing_is_stale() {
 fn a_mistake_in_the_arguments_is_named_and_a_password_is_not() {
     let (status, _, errors) = Storefront::start(&["--processes"], None).end();
     assert_eq!(status.code(), Some(2));
-    assert!(errors.contains("--processes needs --redis"), "{errors}");
+    assert!(errors.contains("--processes needs --redis or --azure"), "{errors}");
 
     let url = "http://user:secret@nowhere";
     let (status, output, errors) = Storefront::start(&["--once"], Some(url)).end();

@@ -58,7 +58,18 @@ impl Administration {
         self.create(&[], body).await
     }
 
-    /// Creates a subscription for one node, with a filter that keeps other nodes' fences from it.
+    /// Deletes the topic with all its subscriptions; one that is not there is fine.
+    ///
+    /// # Errors
+    /// As for [`create_topic`](Self::create_topic).
+    pub async fn delete_topic(&self) -> Result<(), TransportError> {
+        self.delete("deleting the topic", &[]).await
+    }
+
+    /// Creates a subscription for one node, with a filter that keeps other nodes' fences from it. It is deleted
+    /// when nobody has read it for
+    /// [`auto_delete_on_idle`](crate::AzureTransportBuilder::auto_delete_on_idle), which is 5 minutes if nothing
+    /// else was said: raise that for one that is to outlive its node.
     ///
     /// # Errors
     /// As for [`create_topic`](Self::create_topic); [`NotFound`](Kind::NotFound) if there is no such topic.
@@ -72,16 +83,24 @@ impl Administration {
     /// # Errors
     /// As for [`create_topic`](Self::create_topic).
     pub async fn delete_subscription(&self, name: &str) -> Result<(), TransportError> {
-        let answer = self.send(Method::DELETE, &["subscriptions", name], String::new()).await?;
+        self.delete("deleting a subscription", &["subscriptions", name]).await
+    }
+
+    async fn delete(&self, doing: &str, path: &[&str]) -> Result<(), TransportError> {
+        let answer = self.send(Method::DELETE, path, String::new()).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(()),
             status if status.is_success() => Ok(()),
-            _ => Err(self.refused("deleting a subscription", &answer)),
+            _ => Err(self.refused(doing, &answer)),
         }
     }
 
-    /// Refuses a topic that does not exist or has no one order.
-    pub(crate) async fn check_topic(&self) -> Result<(), TransportError> {
+    /// Whether the topic is one that nodes can use.
+    ///
+    /// # Errors
+    /// [`NotFound`](Kind::NotFound) if there is none, [`Configuration`](Kind::Configuration) if it is
+    /// partitioned and so has no one order; else as for [`create_topic`](Self::create_topic).
+    pub async fn check_topic(&self) -> Result<(), TransportError> {
         let answer = self.send(Method::GET, &[], String::new()).await?;
         // The management interface answers for what is not there with an empty list.
         if answer.status == StatusCode::NOT_FOUND

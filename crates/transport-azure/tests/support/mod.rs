@@ -1,6 +1,16 @@
 //! A namespace of the emulator on a loopback port, and transports on it.
-#![allow(dead_code, reason = "every test uses a part of it")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests wait for real sockets in real time, and may panic"
+)]
+#![allow(dead_code, unreachable_pub, reason = "every test uses a part of it")]
 
+// The same for every transport.
+#[path = "../../../../tests/weather/proxy.rs"]
+pub mod proxy;
+
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -15,6 +25,29 @@ pub(crate) const KEY: &str = "hunter2-all";
 /// The key of the policy `use`, which may send and listen.
 pub(crate) const USE_KEY: &str = "hunter2-use";
 
+/// Longer than anything here takes on a busy machine. Only a failing test waits for so long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `future`, or a panic that says what did not happen.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
+}
+
+/// Asks again and again until `condition` yields something.
+pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    soon(what, async {
+        loop {
+            if let Some(value) = condition().await {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
 /// An emulator that listens.
 pub(crate) struct Namespace {
     pub(crate) emulator: Emulator,
@@ -28,7 +61,6 @@ impl Namespace {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the emulator runs in real time")]
         let mut options = Options::new(Clock::new(SystemTime::now));
         let policy = |name: &str, key: &str, rights| Policy {
             name: name.to_owned(),
@@ -51,16 +83,18 @@ impl Namespace {
 
     /// What the portal would show for a policy.
     pub(crate) fn connection_string(&self, policy: &str, key: &str) -> String {
-        format!(
-            "Endpoint=sb://{};SharedAccessKeyName={policy};SharedAccessKey={key};UseDevelopmentEmulator=true",
-            self.address
-        )
+        connection_string(self.port(), policy, key)
     }
 
     /// A transport with all rights on the usual topic.
     pub(crate) fn builder(&self) -> AzureTransportBuilder {
+        self.builder_at(self.port())
+    }
+
+    /// The same, by way of another port.
+    pub(crate) fn builder_at(&self, port: u16) -> AzureTransportBuilder {
         AzureTransport::builder()
-            .connection_string(self.connection_string("all", KEY))
+            .connection_string(connection_string(port, "all", KEY))
             .topic(TOPIC)
             .connect_timeout(Duration::from_secs(3))
             .publish_timeout(Duration::from_secs(3))
@@ -89,4 +123,11 @@ impl Namespace {
         };
         *self.listening.lock().unwrap() = Some(listening);
     }
+}
+
+fn connection_string(port: u16, policy: &str, key: &str) -> String {
+    format!(
+        "Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName={policy};SharedAccessKey={key};\
+         UseDevelopmentEmulator=true"
+    )
 }

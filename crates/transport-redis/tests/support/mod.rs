@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 pub mod cluster;
+// The same for every transport.
+#[path = "../../../../tests/weather/proxy.rs"]
 pub mod proxy;
 pub mod sentinel;
 pub mod server;
@@ -69,5 +71,12 @@ pub async fn end(subscription: &mut Box<dyn Subscription>) -> TransportError {
         if let Err(error) = soon("the end of the subscription", subscription.next()).await {
             return error;
         }
+    }
+}
+
+impl proxy::Proxy {
+    /// The server behind it, as a URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port())
     }
 }

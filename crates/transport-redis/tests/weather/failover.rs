@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use unstale_redis::{Address, Connector, NetConnector, Stream};
 
+use crate::redis_nodes::transport;
 use crate::support::proxy::{Flow, Proxy};
 use crate::support::sentinel::{MASTER, Sentinels};
 use crate::support::server::free_port;
 use crate::support::{RedisServer, until};
-use crate::world::{Setup, World, transport};
+use crate::world::{Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use crate::frames::anonymous;
+use crate::redis_nodes::CHANNEL;
 use crate::support::proxy::Proxy;
 use crate::support::{RedisServer, until};
-use crate::world::{CHANNEL, COLD, World};
+use crate::world::{COLD, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A row that the writer leaves alone, and that is invalidated by its tag.

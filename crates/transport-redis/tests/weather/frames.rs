@@ -2,8 +2,9 @@
 
 use futures_util::StreamExt;
 
+use crate::redis_nodes::CHANNEL;
 use crate::support::{RedisServer, soon};
-use crate::world::{CHANNEL, Instance, NAMESPACE};
+use crate::world::{Instance, NAMESPACE};
 
 /// Before this place of an unsigned frame are the magic, the namespace with its length, the attempt and the key id.
 pub const ENVELOPE: usize = 4 + 1 + NAMESPACE.len() + 4 + 2;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use unstale::Authentication;
 
 use crate::frames::{ENVELOPE, FLAGS, KIND, MAY_CARRY_TARGETS, overhear};
+use crate::redis_nodes::{CHANNEL, by_url};
 use crate::support::RedisServer;
-use crate::world::{CHANNEL, NAMESPACE, Setup, World, by_url};
+use crate::world::{NAMESPACE, Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const FLOOD: usize = 20_000;

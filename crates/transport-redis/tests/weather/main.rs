@@ -12,11 +12,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod frames;
+// The same for every transport.
+#[path = "../../../../tests/weather/oracle.rs"]
 mod oracle;
+#[path = "../../../../tests/weather/table.rs"]
 mod table;
+#[path = "../../../../tests/weather/workload.rs"]
 mod workload;
+#[path = "../../../../tests/weather/world.rs"]
 mod world;
+
+mod frames;
+mod redis_nodes;
 
 mod broker;
 mod failover;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use unstale::Freshness;
 
+use crate::redis_nodes::by_url;
 use crate::support::proxy::{Flow, Proxy};
 use crate::support::{Options, RedisServer, until};
-use crate::world::{Setup, World, by_url};
+use crate::world::{Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 

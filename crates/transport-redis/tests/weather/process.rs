@@ -12,9 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use unstale::{Cache, Node, State};
 
+use crate::redis_nodes::by_url;
 use crate::support::proxy::Proxy;
 use crate::support::{RedisServer, soon, until};
-use crate::world::{COLD, NAMESPACE, World, by_url};
+use crate::world::{COLD, NAMESPACE, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Where the process that will be killed finds the server and its orders: `URL PORT`.

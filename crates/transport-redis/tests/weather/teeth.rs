@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use unstale::Freshness;
 
+use crate::redis_nodes::by_url;
 use crate::support::RedisServer;
 use crate::support::proxy::{Flow, Proxy};
-use crate::world::{Setup, World, by_url};
+use crate::world::{Setup, World};
 
 /// Nodes that do not bound staleness, behind a network that is silently gone, against the bound of all
 /// other cases.

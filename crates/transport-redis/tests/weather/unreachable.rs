@@ -5,10 +5,11 @@ use std::time::Duration;
 use unstale::transport::TransportErrorKind as Kind;
 use unstale::{Reason, State, Status};
 
+use crate::redis_nodes::{by_url, transport};
 use crate::support::proxy::{Flow, Proxy};
 use crate::support::server::free_port;
 use crate::support::{Options, RedisServer, soon};
-use crate::world::{COLD, Instance, ROWS, Setup, World, by_url, transport};
+use crate::world::{COLD, Instance, ROWS, Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! The storefront as a program, a Redis for it, and the simplest of HTTP clients.
+//! The storefront as a program, a Redis and a Service Bus for it, and the simplest of HTTP clients.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a test that fails")]
@@ -9,7 +9,9 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use unstale_servicebus_emulator::{Clock, Emulator, Listening, Options};
 
 /// Longer than anything here takes on a busy machine. Only a failing test waits for so long.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -37,9 +39,14 @@ pub struct Storefront {
 
 impl Storefront {
     pub fn start(arguments: &[&str], redis_url: Option<&str>) -> Self {
+        Self::start_with(arguments, &[("STOREFRONT_REDIS", redis_url.unwrap_or_default())])
+    }
+
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_storefront"));
         command.args(["--port", "0"]).args(arguments);
-        command.env("STOREFRONT_REDIS", redis_url.unwrap_or_default());
+        command.env_remove("STOREFRONT_REDIS").env_remove("STOREFRONT_AZURE");
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = lines(child.stdout.take().unwrap());
@@ -171,6 +178,32 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// An emulated namespace of Azure Service Bus, without topics, on a port of its own.
+pub struct ServiceBus {
+    pub emulator: Emulator,
+    listening: Listening,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl ServiceBus {
+    pub fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let emulator = Emulator::new(Options::new(Clock::new(SystemTime::now)));
+        let listening = runtime.block_on(emulator.listen("127.0.0.1:0")).unwrap();
+        Self { emulator, listening, runtime }
+    }
+
+    /// With all rights.
+    pub fn connection_string(&self) -> String {
+        let address = self.listening.addr().to_string();
+        self.emulator.connection_string("RootManageSharedAccessKey", &address).unwrap()
     }
 }
 

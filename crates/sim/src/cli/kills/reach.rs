@@ -1,6 +1,6 @@
 //! Where a mutant is hunted.
 
-use self::Reach::{Azure, Driver, Everywhere, Focus, FocusedDriver, Models};
+use self::Reach::{Azure, Driver, Everywhere, Focus, FocusedAzure, FocusedDriver, Models};
 
 /// Who can notice it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(super) enum Reach {
     FocusedDriver(&'static str),
     /// It is in the Azure transport.
     Azure,
+    FocusedAzure(&'static str),
     /// Two threads have to meet within a few instructions, and a simulation has one. The tests of the cache under
     /// shuttle (`crates/core/src/cache/model`) notice it; why nothing else does.
     Models(&'static str),
@@ -118,7 +119,7 @@ const SPECIAL: &[(&str, Reach)] = &[
     ("sequencer-is-run-id-only", FocusedDriver("demoted-and-back")),
     // The Azure transport.
     ("message-completed-before-applied", Azure),
-    ("recreated-subscription-is-no-gap", Azure),
+    ("recreated-subscription-is-no-gap", FocusedAzure("subscription-vanishes")),
 ];
 
 pub(super) fn of(name: &str) -> Reach {
@@ -133,6 +134,7 @@ impl Reach {
             Everywhere | Models(_) => Vec::new(),
             Focus(focus) => vec!["--focus", focus],
             Azure => vec!["--transport", "azure"],
+            FocusedAzure(focus) => vec!["--transport", "azure", "--focus", focus],
             Driver => vec!["--transport", "redis"],
             FocusedDriver(focus) => vec!["--transport", "redis", "--focus", focus],
         }
@@ -144,6 +146,7 @@ impl Reach {
             Everywhere => "storms".to_owned(),
             Focus(focus) => focus.to_owned(),
             Azure => "storms over Azure, tier 1".to_owned(),
+            FocusedAzure(focus) => format!("{focus} over Azure, tier 1"),
             Driver => "storms, tier 1".to_owned(),
             FocusedDriver(focus) => format!("{focus}, tier 1"),
             Models(_) => "model tests".to_owned(),
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn every_focus_in_the_table_exists() {
         for (_, reach) in SPECIAL {
-            if let Focus(focus) | FocusedDriver(focus) = reach {
+            if let Focus(focus) | FocusedDriver(focus) | FocusedAzure(focus) = reach {
                 assert!(crate::plan::focus(focus).is_some(), "{focus}");
             }
         }

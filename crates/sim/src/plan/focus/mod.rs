@@ -6,6 +6,7 @@
 
 mod caches;
 mod economy;
+mod kept;
 mod marks;
 mod numbers;
 mod publishing;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Focus> {
     [
         caches::ALL,
         economy::ALL,
+        kept::ALL,
         marks::ALL,
         numbers::ALL,
         publishing::ALL,

@@ -61,10 +61,6 @@ impl Proxy {
         Self { port, weather, listener }
     }
 
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use unstale::{Authentication, Cache, Counters, Freshness, Node, NodeBuilder, State, Transport};
-use unstale_redis::{RedisTransport, RedisTransportBuilder};
 
 use crate::oracle::{Oracle, View};
 use crate::support::{soon, until};
@@ -28,9 +27,8 @@ pub const ROWS: u32 = COLD + 64;
 /// Of the reads after healing, so many of a hundred must be hits.
 const LEAST_HITS_PERCENT: usize = 95;
 
-/// The namespace of all nodes, and thereby the channel's name.
+/// The namespace of all nodes.
 pub const NAMESPACE: &str = "weather";
-pub const CHANNEL: &str = "unstale:weather";
 
 /// The nodes of one case, over one table.
 pub struct World {
@@ -60,18 +58,6 @@ pub struct Instance {
     oracle: Arc<Oracle>,
 }
 
-/// A transport as all cases use it.
-pub fn transport(
-    configure: impl FnOnce(RedisTransportBuilder) -> RedisTransportBuilder,
-) -> RedisTransport {
-    configure(RedisTransport::builder().namespace(NAMESPACE)).build().expect("a transport")
-}
-
-/// Opened by URL.
-pub fn by_url(url: &str) -> RedisTransport {
-    transport(|builder| builder.url(url))
-}
-
 /// How the nodes of a case differ from the usual ones.
 #[derive(Clone)]
 pub struct Setup {
@@ -99,16 +85,6 @@ impl World {
             oracle: Arc::new(Oracle::new(ROWS)),
             nodes: Vec::new(),
         }
-    }
-
-    /// Three nodes over these URLs, warm.
-    pub async fn of_three(seed: u64, urls: [String; 3]) -> Self {
-        let mut world = Self::new(seed);
-        for url in urls {
-            world.join(by_url(&url), &Setup::default());
-        }
-        world.warm().await;
-        world
     }
 
     /// Adds a node; it needs no broker for that.
