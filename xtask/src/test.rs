@@ -6,6 +6,10 @@ use crate::{Done, architecture, redis, referees};
 /// The simulator's package.
 const SIM: &str = "unstale-sim";
 
+/// Features that nothing in the workspace switches on by itself.
+const FEATURES: &str =
+    "unstale-redis/fred,unstale-azure/rest,unstale-azure/websocket,unstale-azure/entra";
+
 /// Runs all of it; the first failure stops.
 pub(crate) fn everything() -> Done {
     architecture::run()?;
@@ -14,11 +18,9 @@ pub(crate) fn everything() -> Done {
     eprintln!("xtask: {}={}", redis::VARIABLE, redis_server.display());
     let referees = referees::folder()?;
     eprintln!("xtask: {}={}", referees::VARIABLE, referees.display());
-    // Feature `fred` is the only one that nothing in the workspace switches on by itself.
-    let features = ["--features", "unstale-redis/fred"];
     let mut tests = cargo(&["test", "--workspace", "--exclude", SIM]);
     tests.env(redis::VARIABLE, &redis_server).env(referees::VARIABLE, &referees);
-    run(tests.args(features))?;
+    run(tests.args(["--features", FEATURES]))?;
     model()
 }
 

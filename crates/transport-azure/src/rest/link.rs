@@ -7,9 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use azure_core_legacy::StatusCode;
 use azure_messaging_servicebus::service_bus::{PeekLockResponse, SubscriptionReceiver};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -17,31 +15,24 @@ use unstale::Runtime;
 use unstale::runtime::BoxFuture;
 use unstale::transport::TransportError;
 
+use super::Sending;
+use super::asking::Asking;
 use super::client::Failure;
-use super::{Sending, message};
 use crate::order::Fence;
 use crate::subscription::{End, Link, Received};
 
-/// How long the service waits for a message before it says that there is none. What is between us and it may end
-/// requests that take a minute.
-const WAIT: Duration = Duration::from_secs(30);
-/// A service that does not wait is not asked more often than this.
-const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// Messages that are being completed; then no further one is asked for.
-const MAX_COMPLETING: usize = 16;
+const MAX_COMPLETING: usize = 32;
 /// Fences that wait to be sent; a node asks for one at a time, and now and then for one more.
 const MAX_WAITING: usize = 1_024;
 
 /// A link over HTTPS.
 pub(crate) struct RestLink {
-    receiver: SubscriptionReceiver,
-    sending: Sending,
-    runtime: Arc<dyn Runtime>,
-    /// The wait for the next message, while it is asked for.
-    asking: Option<BoxFuture<Result<Option<PeekLockResponse>, Failure>>>,
+    asking: Asking,
     /// The message that was handed on last.
     handed_on: Option<PeekLockResponse>,
     completing: FuturesUnordered<BoxFuture<()>>,
+    sending: Sending,
     fences: VecDeque<Fence>,
     fencing: Option<BoxFuture<Result<(), TransportError>>>,
 }
@@ -53,12 +44,10 @@ impl RestLink {
         runtime: Arc<dyn Runtime>,
     ) -> Self {
         Self {
-            receiver,
-            sending,
-            runtime,
-            asking: None,
+            asking: Asking::new(receiver, runtime),
             handed_on: None,
             completing: FuturesUnordered::new(),
+            sending,
             fences: VecDeque::new(),
             fencing: None,
         }
@@ -100,40 +89,13 @@ impl Link for RestLink {
     }
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
-        loop {
-            self.poll_completing(context);
-            self.poll_fencing(context).map_err(End::uncertain)?;
-            if self.asking.is_none() {
-                if self.completing.len() >= MAX_COMPLETING {
-                    return Poll::Pending;
-                }
-                let asking = ask(self.receiver.clone(), Arc::clone(&self.runtime));
-                self.asking = Some(Box::pin(asking));
-            }
-            let Some(asking) = &mut self.asking else { continue };
-            let answer = std::task::ready!(asking.as_mut().poll(context));
-            self.asking = None;
-            if let Some(message) = answer.map_err(end)? {
-                let received = message::received(&message);
-                self.handed_on = Some(message);
-                return Poll::Ready(Ok(received));
-            }
-        }
+        self.poll_completing(context);
+        self.poll_fencing(context).map_err(End::uncertain)?;
+        let asks = self.completing.len() < MAX_COMPLETING;
+        let message = std::task::ready!(self.asking.poll(context, asks))?;
+        self.handed_on = Some(message.lock);
+        Poll::Ready(Ok(message.received))
     }
-}
-
-/// Waits for a message, and locks it; `None` if none came.
-async fn ask(
-    receiver: SubscriptionReceiver,
-    runtime: Arc<dyn Runtime>,
-) -> Result<Option<PeekLockResponse>, Failure> {
-    let earliest = runtime.now().after(LEAST_WAIT);
-    let answer = receiver.peek_lock_message2(Some(WAIT)).await?;
-    if *answer.status() != StatusCode::NoContent {
-        return Ok(Some(answer));
-    }
-    runtime.sleep_until(earliest).await;
-    Ok(None)
 }
 
 /// Completes a message as well as that can be done.
@@ -141,16 +103,5 @@ async fn complete(message: PeekLockResponse) {
     if let Err(error) = message.delete_message().await {
         let error = Failure::from(error).error;
         tracing::debug!(%error, "a message could not be completed and will come again");
-    }
-}
-
-/// What comes of an answer that is no message.
-fn end(failure: Failure) -> End {
-    let Failure { error, status } = failure;
-    End {
-        error,
-        vanished: status.is_some_and(|status| matches!(status.as_u16(), 404 | 410)),
-        // Whoever answers waits no longer.
-        nobody_reads: status.is_some(),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Microsoft's client for it knows the requests; the streams, tokens, time and limits are this crate's.
 
+mod asking;
 mod client;
 mod link;
 mod message;
