@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 use unstale::Runtime;
 use unstale::transport::{TransportError, TransportErrorKind as Kind};
 
@@ -65,8 +65,8 @@ impl Subscriptions {
         for _ in 0..CLASHES {
             let name = format!("{prefix}-{:016x}", shared.runtime.random_seed());
             // One that exists belongs to somebody else: a process that was cloned draws what its twin has drawn.
-            if administration.create_subscription(&name).await? == Creation::Created {
-                return Ok(Lease { name, shared: Arc::clone(shared), certain: false });
+            if let Some(lease) = create(shared, name).await? {
+                return Ok(lease);
             }
         }
         Err(Kind::Unreachable.error("every name that was drawn for a subscription is taken"))
@@ -159,6 +159,26 @@ impl Drop for Shared {
             self.runtime.spawn("unstale-azure-delete", Box::pin(task));
         }
     }
+}
+
+/// Creates a subscription; `None` if the name is taken.
+///
+/// A task does that, to the end: the service may carry out what was asked for when nobody waits for it any more, and
+/// then somebody has to delete it.
+async fn create(shared: &Arc<Shared>, name: String) -> Result<Option<Lease>, TransportError> {
+    let Strategy::Automatic { administration, .. } = &shared.strategy else { return Ok(None) };
+    let (administration, owner) = (administration.clone(), Arc::clone(shared));
+    let (reply, created) = oneshot::channel();
+    let task = async move {
+        let created = administration.create_subscription(&name).await.map(|creation| {
+            let lease = || Lease { name, shared: owner, certain: false };
+            (creation == Creation::Created).then(lease)
+        });
+        // A lease that nobody takes is dropped, and gives the subscription up.
+        drop(reply.send(created));
+    };
+    shared.runtime.spawn("unstale-azure-create", Box::pin(task));
+    created.await.map_err(|_| Kind::Closed.error("the runtime is shut down"))?
 }
 
 /// Deletes a subscription as well as that can be done; the service deletes it after a while anyway.
