@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use support::{KEY, Namespace, TOPIC, USE_KEY};
+use tokio::io::AsyncWriteExt;
 use turned_clock::TurnedClock;
 use unstale::Transport;
 use unstale::transport::{
@@ -157,6 +158,29 @@ async fn a_vanished_subscription_ends_and_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_counts_anew_ends() {
+    let clock = TurnedClock::default();
+    let namespace = Namespace::start_with(|options| options.clock = clock.emulators()).await;
+    namespace.emulator.create_subscription(TOPIC, "given").unwrap();
+    let transport = builder(&namespace)
+        .subscription("given")
+        .wall_clock(clock.clone().reader())
+        .build()
+        .unwrap();
+    let mut subscription = transport.subscribe().await.unwrap();
+    for _ in 0..3 {
+        transport.publish("frame".into()).await.unwrap();
+        expect(&mut subscription, b"frame").await;
+    }
+    // Between two requests of ours.
+    namespace.emulator.delete_subscription(TOPIC, "given").unwrap();
+    namespace.emulator.create_subscription(TOPIC, "given").unwrap();
+    clock.turn(Duration::from_secs(2));
+    transport.publish("frame".into()).await.unwrap();
+    assert_eq!(next(&mut subscription).await.unwrap_err().kind(), Kind::Lagged);
+}
+
+#[tokio::test]
 async fn a_subscription_that_was_given_and_vanished_is_not_made() {
     let namespace = Namespace::start().await;
     let transport = builder(&namespace)
@@ -169,6 +193,56 @@ async fn a_subscription_that_was_given_and_vanished_is_not_made() {
     // An operator mends it.
     namespace.emulator.create_subscription(TOPIC, "given").unwrap();
     transport.subscribe().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_given_subscription_can_be_opened_again_at_once() {
+    let namespace = Namespace::start().await;
+    namespace.emulator.create_subscription(TOPIC, "given").unwrap();
+    let transport = builder(&namespace).subscription("given").build().unwrap();
+    for _ in 0..4 {
+        let mut subscription = transport.subscribe().await.unwrap();
+        for _ in 0..10 {
+            transport.publish("frame".into()).await.unwrap();
+        }
+        for _ in 0..10 {
+            expect(&mut subscription, b"frame").await;
+        }
+        // Requests are on their way.
+        tokio::select! {
+            item = subscription.next() => panic!("nobody sent {item:?}"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+}
+
+/// A request that nobody waits for any more is answered all the same, with the opening, which is then locked.
+#[tokio::test]
+async fn an_opening_that_went_elsewhere_is_sent_again() {
+    let namespace = Namespace::start().await;
+    namespace.emulator.create_subscription(TOPIC, "given").unwrap();
+    let expiry = TurnedClock::default().now() + Duration::from_secs(60);
+    let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let token = unstale_servicebus_emulator::sign("sb://127.0.0.1/", expiry, "all", KEY);
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", namespace.port())).await.unwrap();
+    let request = format!(
+        "POST /{TOPIC}/subscriptions/given/messages/head?timeout=60 HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: {token}\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let waits = async {
+        let receivers = || namespace.emulator.subscription_info(TOPIC, "given").unwrap().receivers;
+        while receivers() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits).await.expect("the other request waits");
+
+    let transport = builder(&namespace).subscription("given").build().unwrap();
+    let mut subscription = transport.subscribe().await.unwrap();
+    transport.publish("frame".into()).await.unwrap();
+    expect(&mut subscription, b"frame").await;
+    assert_eq!(namespace.emulator.subscription_info(TOPIC, "given").unwrap().locked, 2);
 }
 
 #[tokio::test]
@@ -313,8 +387,11 @@ async fn a_token_that_expired_is_replaced() {
         transport.publish("frame".into()).await.unwrap();
         expect(&mut subscription, b"frame").await;
         assert_eq!(issued.load(Ordering::Relaxed), round);
-        // Its lock lives for 30 s.
-        fence(&mut subscription, round).await;
+        // Only a long wait is left, which was begun with the old token.
+        tokio::select! {
+            item = subscription.next() => panic!("nobody sent {item:?}"),
+            () = tokio::time::sleep(Duration::from_millis(1_500)) => {}
+        }
         clock.turn(Duration::from_secs(101));
     }
 }

@@ -9,58 +9,67 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use azure_core_legacy::StatusCode;
-use azure_messaging_servicebus::service_bus::{PeekLockResponse, SubscriptionReceiver};
+use azure_messaging_servicebus::service_bus::PeekLockResponse;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use unstale::Runtime;
 use unstale::runtime::BoxFuture;
 use unstale::transport::TransportError;
 
+use super::Sending;
+use super::asking::Asking;
 use super::client::Failure;
-use super::{Sending, message};
 use crate::order::Fence;
 use crate::subscription::{End, Link, Received};
 
-/// How long the service waits for a message before it says that there is none. What is between us and it may end
-/// requests that take a minute.
-const WAIT: Duration = Duration::from_secs(30);
-/// A service that does not wait is not asked more often than this.
-const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// Messages that are being completed; then no further one is asked for.
-const MAX_COMPLETING: usize = 16;
+const MAX_COMPLETING: usize = 32;
 /// Fences that wait to be sent; a node asks for one at a time, and now and then for one more.
 const MAX_WAITING: usize = 1_024;
 
+/// When an opening that has not come back is sent again: a request that an earlier reader gave up may have taken it.
+const OPENING_PAUSE: Duration = Duration::from_secs(1);
+
 /// A link over HTTPS.
 pub(crate) struct RestLink {
-    receiver: SubscriptionReceiver,
-    sending: Sending,
     runtime: Arc<dyn Runtime>,
-    /// The wait for the next message, while it is asked for.
-    asking: Option<BoxFuture<Result<Option<PeekLockResponse>, Failure>>>,
+    asking: Asking,
     /// The message that was handed on last.
     handed_on: Option<PeekLockResponse>,
     completing: FuturesUnordered<BoxFuture<()>>,
+    sending: Sending,
     fences: VecDeque<Fence>,
     fencing: Option<BoxFuture<Result<(), TransportError>>>,
+    /// The opening, until it has come back, and when it is sent again.
+    opening: Option<(Fence, BoxFuture<()>)>,
 }
 
 impl RestLink {
-    pub(super) fn new(
-        receiver: SubscriptionReceiver,
-        sending: Sending,
-        runtime: Arc<dyn Runtime>,
-    ) -> Self {
+    pub(super) fn new(asking: Asking, sending: Sending, runtime: Arc<dyn Runtime>) -> Self {
         Self {
-            receiver,
-            sending,
             runtime,
-            asking: None,
+            asking,
             handed_on: None,
             completing: FuturesUnordered::new(),
+            sending,
             fences: VecDeque::new(),
             fencing: None,
+            opening: None,
+        }
+    }
+
+    fn pause(&self) -> BoxFuture<()> {
+        self.runtime.sleep_until(self.runtime.now().after(OPENING_PAUSE))
+    }
+
+    fn poll_opening(&mut self, context: &mut Context<'_>) {
+        while let Some((opening, pause)) = &mut self.opening {
+            if pause.as_mut().poll(context).is_pending() {
+                return;
+            }
+            let opening = opening.clone();
+            self.push_fence(opening.clone());
+            self.opening = Some((opening, self.pause()));
         }
     }
 
@@ -89,7 +98,9 @@ impl RestLink {
 
 impl Link for RestLink {
     async fn send_opening(&mut self, opening: Fence) -> Result<(), TransportError> {
-        self.sending.send_fence(&opening).await
+        self.sending.send_fence(&opening).await?;
+        self.opening = Some((opening, self.pause()));
+        Ok(())
     }
 
     /// One too many is left out: it would prove nothing that those before it do not.
@@ -100,40 +111,17 @@ impl Link for RestLink {
     }
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
-        loop {
-            self.poll_completing(context);
-            self.poll_fencing(context).map_err(End::uncertain)?;
-            if self.asking.is_none() {
-                if self.completing.len() >= MAX_COMPLETING {
-                    return Poll::Pending;
-                }
-                let asking = ask(self.receiver.clone(), Arc::clone(&self.runtime));
-                self.asking = Some(Box::pin(asking));
-            }
-            let Some(asking) = &mut self.asking else { continue };
-            let answer = std::task::ready!(asking.as_mut().poll(context));
-            self.asking = None;
-            if let Some(message) = answer.map_err(end)? {
-                let received = message::received(&message);
-                self.handed_on = Some(message);
-                return Poll::Ready(Ok(received));
-            }
+        self.poll_completing(context);
+        self.poll_opening(context);
+        self.poll_fencing(context).map_err(End::uncertain)?;
+        let asks = self.completing.len() < MAX_COMPLETING;
+        let message = std::task::ready!(self.asking.poll(context, asks))?;
+        self.handed_on = Some(message.lock);
+        if self.opening.as_ref().map(|(opening, _)| opening) == message.received.fence.as_ref() {
+            self.opening = None;
         }
+        Poll::Ready(Ok(message.received))
     }
-}
-
-/// Waits for a message, and locks it; `None` if none came.
-async fn ask(
-    receiver: SubscriptionReceiver,
-    runtime: Arc<dyn Runtime>,
-) -> Result<Option<PeekLockResponse>, Failure> {
-    let earliest = runtime.now().after(LEAST_WAIT);
-    let answer = receiver.peek_lock_message2(Some(WAIT)).await?;
-    if *answer.status() != StatusCode::NoContent {
-        return Ok(Some(answer));
-    }
-    runtime.sleep_until(earliest).await;
-    Ok(None)
 }
 
 /// Completes a message as well as that can be done.
@@ -141,16 +129,5 @@ async fn complete(message: PeekLockResponse) {
     if let Err(error) = message.delete_message().await {
         let error = Failure::from(error).error;
         tracing::debug!(%error, "a message could not be completed and will come again");
-    }
-}
-
-/// What comes of an answer that is no message.
-fn end(failure: Failure) -> End {
-    let Failure { error, status } = failure;
-    End {
-        error,
-        vanished: status.is_some_and(|status| matches!(status.as_u16(), 404 | 410)),
-        // Whoever answers waits no longer.
-        nobody_reads: status.is_some(),
     }
 }

@@ -1,5 +1,8 @@
 //! Frames and fences as messages of the REST interface.
 
+use std::time::SystemTime;
+
+use azure_core_legacy::date;
 use azure_core_legacy::headers::Headers;
 use azure_messaging_servicebus::service_bus::{
     PeekLockResponse, SendMessageOptions, SettableBrokerProperties,
@@ -32,20 +35,36 @@ pub(super) fn fence(fence: &Fence) -> SendMessageOptions {
     SendMessageOptions { broker_properties: Some(properties), ..SendMessageOptions::default() }
 }
 
-/// What a locked message says. Its body is base64 whatever it was: see [`Client`](super::client::Client).
-pub(super) fn received(locked: &PeekLockResponse) -> Received {
+/// A message that has come, and its lock.
+pub(super) struct Locked {
+    pub(super) received: Received,
+    /// When the service accepted it, in full seconds.
+    pub(super) accepted_at: Option<SystemTime>,
+    pub(super) lock: PeekLockResponse,
+}
+
+impl Locked {
+    /// What a message says. Its body is base64 whatever it was: see [`Client`](super::client::Client).
+    pub(super) fn new(lock: PeekLockResponse) -> Self {
+        let properties = properties(&lock);
+        let (sequence, fence) = read(&properties);
+        let accepted_at = properties.get("EnqueuedTimeUtc").and_then(Value::as_str);
+        let accepted_at = accepted_at.and_then(|text| date::parse_rfc1123(text).ok());
+        let frame = STANDARD.decode(lock.body()).unwrap_or_default().into();
+        let received = Received { sequence, fence, frame };
+        Self { received, accepted_at: accepted_at.map(SystemTime::from), lock }
+    }
+}
+
+/// `BrokerProperties`, read leniently: foreign messages lack some that the client library insists on.
+fn properties(locked: &PeekLockResponse) -> Value {
     let Ok(headers) = locked.custom_properties::<Headers>();
-    let properties = headers.get_optional_str(&PROPERTIES).unwrap_or_default();
-    let (sequence, fence) = read(properties);
-    let frame = STANDARD.decode(locked.body()).unwrap_or_default().into();
-    Received { sequence, fence, frame }
+    let text = headers.get_optional_str(&PROPERTIES).unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The number and the fence in `BrokerProperties`.
-///
-/// They are read leniently: foreign messages lack some that the client library insists on.
-fn read(properties: &str) -> (Option<i64>, Option<Fence>) {
-    let properties: Value = serde_json::from_str(properties).unwrap_or_default();
+fn read(properties: &Value) -> (Option<i64>, Option<Fence>) {
     let text = |name: &str| properties.get(name).and_then(Value::as_str);
     let fence = Fence::read(text("To"), text("CorrelationId"), text("Label"));
     (properties.get("SequenceNumber").and_then(Value::as_i64), fence)
@@ -53,6 +72,8 @@ fn read(properties: &str) -> (Option<i64>, Option<Fence>) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::order::Opener;
 
@@ -63,15 +84,15 @@ mod tests {
         let options = fence(&written).broker_properties.unwrap();
         let mut json = serde_json::to_value(&options).unwrap();
         json["SequenceNumber"] = 12.into();
-        assert_eq!(read(&json.to_string()), (Some(12), Some(written)));
+        assert_eq!(read(&json), (Some(12), Some(written)));
     }
 
     #[test]
     fn properties_may_lack_anything() {
-        for text in ["", "[]", "null", "{}", r#"{"SequenceNumber":"1","To":7}"#] {
-            assert_eq!(read(text), (None, None), "{text}");
+        for json in [json!(null), json!([]), json!({}), json!({"SequenceNumber": "1", "To": 7})] {
+            assert_eq!(read(&json), (None, None), "{json}");
         }
-        let foreign = r#"{"SequenceNumber":3,"To":"mine","Label":"order"}"#;
-        assert_eq!(read(foreign), (Some(3), None));
+        let foreign = json!({"SequenceNumber": 3, "To": "mine", "Label": "order"});
+        assert_eq!(read(&foreign), (Some(3), None));
     }
 }
