@@ -75,6 +75,11 @@ fn tier_1_over_the_hub_repeats_itself() {
 }
 
 #[test]
+fn tier_1_over_azure_repeats_itself() {
+    same(&["--tier", "1", "--transport", "azure"], 20);
+}
+
+#[test]
 fn tier_3_over_redis_repeats_itself() {
     same(&["--tier", "3", "--transport", "redis"], 20);
 }

@@ -68,20 +68,23 @@
 //! [`Connector`] and [`Tls`]. Everything else is as over AMQP.
 //!
 //! ## `rest`
-//! For networks that let only HTTPS through. It keeps the whole contract of transports, at a price:
-//! - One message a call: a node receives about one frame in each round trip to the service, whatever it publishes at
-//!   once. A burst of frames takes as many round trips.
-//! - A message costs at least two operations for each node that gets it: one to receive and lock it, one to complete
-//!   it. A wait of 30 s in which nothing comes costs one.
+//! For networks that let only HTTPS through. Requests are made with Microsoft's client for the REST interface
+//! (`azure_messaging_servicebus`), but over the transport's own [`Connector`], [`Tls`], clock and [`Credential`]. It keeps
+//! the whole contract of transports, at a price:
+//! - One message a request: a node waits with one request while little comes, and has up to eight on their way while
+//!   messages follow one another quickly. So it receives one frame, later eight, in each round trip to the service.
+//! - A message costs each node that gets it two operations: one to receive and lock it, one to complete it. A wait of
+//!   30 s in which nothing comes costs one, and so does each request, up to seven, that is on its way when a burst ends.
 //! - Frames travel as base64, so that only three quarters of
-//!   [`max_frame_bytes`](AzureTransportBuilder::max_frame_bytes) are for a frame.
+//!   [`max_frame_bytes`](AzureTransportBuilder::max_frame_bytes) are for a frame. HTTPS takes messages of 1 MB at most,
+//!   in the premium tier too.
 //! - What is in a subscription that was [given](AzureTransportBuilder::subscription) when it is opened is read and
 //!   completed message by message. If that takes longer than the publish time-out, opening fails, and the next try goes
 //!   on from there.
 //!
-//! A message is completed after it was handed on. What could not be completed is delivered again when its lock ends, and
-//! left out by its number. Receive-and-delete would save the second operation, but its answer is only the body, as far
-//! as the client library shows it: without a sequence number nobody could say whether a message is missing.
+//! A message is completed after it was handed on. What could not be completed is delivered again when its lock ends,
+//! and left out by its number. Receive-and-delete would save the second operation, but its answer is only the body, as
+//! far as the client library shows it: without a sequence number nobody could say whether a message is missing.
 #[cfg(not(any(feature = "amqp", feature = "rest")))]
 compile_error!("enable the feature `amqp` or `rest`: frames need a way to travel");
 

@@ -87,6 +87,12 @@ impl Lease {
         &self.name
     }
 
+    /// Whether an operator made it, so that its name is used again in any case.
+    #[cfg(feature = "rest")]
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.shared.strategy, Strategy::Manual)
+    }
+
     /// Takes note of why nothing more is received.
     pub(crate) fn ended(&mut self, end: &End) {
         self.certain = end.nobody_reads;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use support::{KEY, Namespace, TOPIC, USE_KEY};
+use tokio::io::AsyncWriteExt;
 use turned_clock::TurnedClock;
 use unstale::Transport;
 use unstale::transport::{
@@ -192,6 +193,56 @@ async fn a_subscription_that_was_given_and_vanished_is_not_made() {
     // An operator mends it.
     namespace.emulator.create_subscription(TOPIC, "given").unwrap();
     transport.subscribe().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_given_subscription_can_be_opened_again_at_once() {
+    let namespace = Namespace::start().await;
+    namespace.emulator.create_subscription(TOPIC, "given").unwrap();
+    let transport = builder(&namespace).subscription("given").build().unwrap();
+    for _ in 0..4 {
+        let mut subscription = transport.subscribe().await.unwrap();
+        for _ in 0..10 {
+            transport.publish("frame".into()).await.unwrap();
+        }
+        for _ in 0..10 {
+            expect(&mut subscription, b"frame").await;
+        }
+        // Requests are on their way.
+        tokio::select! {
+            item = subscription.next() => panic!("nobody sent {item:?}"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+}
+
+/// A request that nobody waits for any more is answered all the same, with the opening, which is then locked.
+#[tokio::test]
+async fn an_opening_that_went_elsewhere_is_sent_again() {
+    let namespace = Namespace::start().await;
+    namespace.emulator.create_subscription(TOPIC, "given").unwrap();
+    let expiry = TurnedClock::default().now() + Duration::from_secs(60);
+    let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let token = unstale_servicebus_emulator::sign("sb://127.0.0.1/", expiry, "all", KEY);
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", namespace.port())).await.unwrap();
+    let request = format!(
+        "POST /{TOPIC}/subscriptions/given/messages/head?timeout=60 HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: {token}\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let waits = async {
+        let receivers = || namespace.emulator.subscription_info(TOPIC, "given").unwrap().receivers;
+        while receivers() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits).await.expect("the other request waits");
+
+    let transport = builder(&namespace).subscription("given").build().unwrap();
+    let mut subscription = transport.subscribe().await.unwrap();
+    transport.publish("frame".into()).await.unwrap();
+    expect(&mut subscription, b"frame").await;
+    assert_eq!(namespace.emulator.subscription_info(TOPIC, "given").unwrap().locked, 2);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ What to run
   --tier 1|2|3           1: real drivers and transports over a simulated network
                          2: many nodes over a discrete-event network (default)
                          3: as 1, with many nodes on few hosts
-  --transport NAME       memory or redis; tiers 1 and 3 (default: redis; implies --tier 1)
+  --transport NAME       memory, redis or azure; tiers 1 and 3 (default: redis; implies --tier 1)
   --profile NAME         calm, swarm, storm or rolling (default: swarm)
   --focus NAME           storms of one sequence of faults and nothing else; `all`: each in turn
   --seeds A..B           from A until before B; N means 0..N

@@ -28,12 +28,17 @@ fn batches() -> Vec<Batch> {
         ..Batch::new(Profile::Calm, 0..1)
     };
     let real = |tier, transport, batch| Batch { tier, transport, ..batch };
+    let kept = |batch: Batch| {
+        let request = Request { kept_subscriptions: true, ..batch.request };
+        Batch { request, ..batch }
+    };
     let mut batches = vec![
         // Early: it takes one of the threads for long.
         calm(3_000),
         real(Tier::Three, TransportKind::Redis, calm(48)),
         real(Tier::One, TransportKind::Redis, storm(0..200)),
         real(Tier::One, TransportKind::Memory, storm(200..400)),
+        real(Tier::One, TransportKind::Azure, kept(storm(600..800))),
         real(Tier::One, TransportKind::Redis, swarm(0..20)),
         real(Tier::Three, TransportKind::Redis, storm(400..440)),
         storm(0..12_000),

@@ -11,9 +11,14 @@ pub(super) fn batches() -> Vec<Batch> {
         ..Batch::new(Profile::Calm, seeds)
     };
     let real = |transport, batch| Batch { tier: Tier::One, transport, ..batch };
+    let azure = |batch: Batch| {
+        let request = Request { kept_subscriptions: true, ..batch.request };
+        real(TransportKind::Azure, Batch { request, ..batch })
+    };
     vec![
         real(TransportKind::Redis, storm(0..12)),
         real(TransportKind::Memory, storm(100..112)),
+        azure(storm(200..212)),
         // Early: it takes one of the threads for long.
         calm(1_000, 0..1),
         real(TransportKind::Redis, Batch::new(Profile::Swarm, 0..4)),

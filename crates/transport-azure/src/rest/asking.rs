@@ -3,15 +3,21 @@
 //! While messages follow one another quickly, up to [`MAX_ASKS`] requests are on their way, and each is answered with
 //! another message. Their answers overtake each other, so they are put in the order of their numbers again. A number
 //! that is missing may still be in an answer on its way; only when there is none any more is it missing for good.
+//!
+//! A request that was given up may be answered all the same, as far as the service is concerned: with a message that is
+//! then locked for a while, perhaps the opening of the next link. So what a link to a given subscription leaves on its
+//! way is taken over by the next one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use azure_core_legacy::StatusCode;
 use azure_messaging_servicebus::service_bus::{PeekLockResponse, SubscriptionReceiver};
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use unstale::Runtime;
 use unstale::runtime::BoxFuture;
@@ -30,13 +36,29 @@ const SHORT_WAIT: Duration = Duration::from_secs(1);
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// An answer that takes no longer is that of a message that had been waiting already, or nearly.
 const QUICK: Duration = Duration::from_millis(500);
+/// How long what another link has left on its way may take. It may be on a dead connection.
+const LEFT_WAIT: Duration = Duration::from_secs(2);
 /// Requests at once, and messages that have come and are not handed on.
 const MAX_ASKS: usize = 8;
 
 /// What has come of one request.
-struct Answer {
+pub(super) struct Answer {
     message: Result<Option<PeekLockResponse>, Failure>,
     quick: bool,
+}
+
+/// What links have left on its way, by the name of the subscription.
+#[derive(Clone, Default)]
+pub(super) struct Left(Arc<Mutex<BTreeMap<String, Vec<BoxFuture<Answer>>>>>);
+
+impl Left {
+    fn put(&self, name: String, asks: Vec<BoxFuture<Answer>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, asks);
+    }
+
+    fn take(&self, name: &str) -> Vec<BoxFuture<Answer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name).unwrap_or_default()
+    }
 }
 
 /// Asks for the messages of one subscription, and puts them in order.
@@ -50,12 +72,28 @@ pub(super) struct Asking {
     last: Option<(i64, Option<SystemTime>)>,
     /// How many quick answers there were one after the other.
     streak: usize,
+    /// The subscription's name, and where what is left on its way goes, if the name is used again.
+    left: Option<(String, Left)>,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some((name, left)) = self.left.take() {
+            left.put(name, std::mem::take(&mut self.asks).into_iter().collect());
+        }
+    }
 }
 
 impl Asking {
-    pub(super) fn new(receiver: SubscriptionReceiver, runtime: Arc<dyn Runtime>) -> Self {
-        let (asks, come) = (FuturesUnordered::new(), BTreeMap::new());
-        Self { receiver, runtime, asks, come, last: None, streak: 0 }
+    pub(super) fn new(
+        receiver: SubscriptionReceiver,
+        runtime: Arc<dyn Runtime>,
+        left: Option<(String, Left)>,
+    ) -> Self {
+        let taken = left.iter().flat_map(|(name, left)| left.take(name));
+        let taken = taken.map(|ask| take_over(ask, Arc::clone(&runtime)));
+        let (asks, come) = (taken.collect(), BTreeMap::new());
+        Self { receiver, runtime, asks, come, last: None, streak: 0, left }
     }
 
     /// The next message. Asks for more only if it may.
@@ -85,7 +123,7 @@ impl Asking {
     }
 
     fn take(&mut self, answer: Answer) -> Result<(), End> {
-        let Some(message) = answer.message.map_err(end)? else {
+        let Some(message) = answer.message.map_err(|failure| end(failure, self.asks.len()))? else {
             self.streak = 0;
             return Ok(());
         };
@@ -157,13 +195,22 @@ async fn ask(receiver: SubscriptionReceiver, runtime: Arc<dyn Runtime>, wait: Du
     Answer { message, quick }
 }
 
-/// What comes of an answer that is no message.
-fn end(failure: Failure) -> End {
+/// A request of an earlier link, whose failure is nothing to the next one.
+fn take_over(ask: BoxFuture<Answer>, runtime: Arc<dyn Runtime>) -> BoxFuture<Answer> {
+    Box::pin(async move {
+        let deadline = runtime.sleep_until(runtime.now().after(LEFT_WAIT));
+        let message = match select(ask, pin!(deadline)).await {
+            Either::Left((answer, _)) => answer.message.unwrap_or_default(),
+            Either::Right(_) => None,
+        };
+        Answer { message: Ok(message), quick: false }
+    })
+}
+
+/// What comes of an answer that is no message, while there are `others` on their way.
+fn end(failure: Failure, others: usize) -> End {
     let Failure { error, status } = failure;
-    End {
-        error,
-        vanished: status.is_some_and(|status| matches!(status.as_u16(), 404 | 410)),
-        // Whoever answers waits no longer.
-        nobody_reads: status.is_some(),
-    }
+    let vanished = status.is_some_and(|status| matches!(status.as_u16(), 404 | 410));
+    // Whoever answers waits no longer.
+    End { error, vanished, nobody_reads: vanished || (status.is_some() && others == 0) }
 }

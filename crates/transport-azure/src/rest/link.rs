@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use azure_messaging_servicebus::service_bus::{PeekLockResponse, SubscriptionReceiver};
+use azure_messaging_servicebus::service_bus::PeekLockResponse;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use unstale::Runtime;
@@ -26,8 +27,12 @@ const MAX_COMPLETING: usize = 32;
 /// Fences that wait to be sent; a node asks for one at a time, and now and then for one more.
 const MAX_WAITING: usize = 1_024;
 
+/// When an opening that has not come back is sent again: a request that an earlier reader gave up may have taken it.
+const OPENING_PAUSE: Duration = Duration::from_secs(1);
+
 /// A link over HTTPS.
 pub(crate) struct RestLink {
+    runtime: Arc<dyn Runtime>,
     asking: Asking,
     /// The message that was handed on last.
     handed_on: Option<PeekLockResponse>,
@@ -35,21 +40,36 @@ pub(crate) struct RestLink {
     sending: Sending,
     fences: VecDeque<Fence>,
     fencing: Option<BoxFuture<Result<(), TransportError>>>,
+    /// The opening, until it has come back, and when it is sent again.
+    opening: Option<(Fence, BoxFuture<()>)>,
 }
 
 impl RestLink {
-    pub(super) fn new(
-        receiver: SubscriptionReceiver,
-        sending: Sending,
-        runtime: Arc<dyn Runtime>,
-    ) -> Self {
+    pub(super) fn new(asking: Asking, sending: Sending, runtime: Arc<dyn Runtime>) -> Self {
         Self {
-            asking: Asking::new(receiver, runtime),
+            runtime,
+            asking,
             handed_on: None,
             completing: FuturesUnordered::new(),
             sending,
             fences: VecDeque::new(),
             fencing: None,
+            opening: None,
+        }
+    }
+
+    fn pause(&self) -> BoxFuture<()> {
+        self.runtime.sleep_until(self.runtime.now().after(OPENING_PAUSE))
+    }
+
+    fn poll_opening(&mut self, context: &mut Context<'_>) {
+        while let Some((opening, pause)) = &mut self.opening {
+            if pause.as_mut().poll(context).is_pending() {
+                return;
+            }
+            let opening = opening.clone();
+            self.push_fence(opening.clone());
+            self.opening = Some((opening, self.pause()));
         }
     }
 
@@ -78,7 +98,9 @@ impl RestLink {
 
 impl Link for RestLink {
     async fn send_opening(&mut self, opening: Fence) -> Result<(), TransportError> {
-        self.sending.send_fence(&opening).await
+        self.sending.send_fence(&opening).await?;
+        self.opening = Some((opening, self.pause()));
+        Ok(())
     }
 
     /// One too many is left out: it would prove nothing that those before it do not.
@@ -90,10 +112,14 @@ impl Link for RestLink {
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
         self.poll_completing(context);
+        self.poll_opening(context);
         self.poll_fencing(context).map_err(End::uncertain)?;
         let asks = self.completing.len() < MAX_COMPLETING;
         let message = std::task::ready!(self.asking.poll(context, asks))?;
         self.handed_on = Some(message.lock);
+        if self.opening.as_ref().map(|(opening, _)| opening) == message.received.fence.as_ref() {
+            self.opening = None;
+        }
         Poll::Ready(Ok(message.received))
     }
 }

@@ -18,6 +18,7 @@ use unstale::Runtime;
 use unstale::transport::TransportError;
 use url::Url;
 
+use asking::{Asking, Left};
 use client::{Client, Failure};
 use link::RestLink;
 
@@ -35,6 +36,7 @@ const UNUSED: &str = "unused";
 pub(crate) struct RestPath {
     sending: Sending,
     receiving: TopicClient,
+    left: Left,
     runtime: Arc<dyn Runtime>,
 }
 
@@ -54,6 +56,7 @@ impl RestPath {
         Ok(Self {
             sending: Sending(client("sending", publish_timeout)?.topic_sender()),
             receiving: client("receiving", tokens.network.timeout)?,
+            left: Left::default(),
             runtime: Arc::clone(&tokens.network.runtime),
         })
     }
@@ -70,7 +73,9 @@ impl Attach for RestPath {
     /// Nothing is attached to: a reader is who asks.
     async fn attach(&self, lease: &Lease) -> Result<RestLink, End> {
         let receiver = self.receiving.subscription_receiver(lease.name());
-        Ok(RestLink::new(receiver, self.sending.clone(), Arc::clone(&self.runtime)))
+        let left = lease.is_given().then(|| (lease.name().to_owned(), self.left.clone()));
+        let asking = Asking::new(receiver, Arc::clone(&self.runtime), left);
+        Ok(RestLink::new(asking, self.sending.clone(), Arc::clone(&self.runtime)))
     }
 }
 

@@ -135,8 +135,13 @@ impl Harness for OneNamespace {
         let names = emulator.subscriptions(&topic);
         let infos = names.iter().filter_map(|name| emulator.subscription_info(&topic, name));
         let receivers: usize = infos.map(|info| info.receivers).sum();
-        // Over HTTPS a reader is who asks, and the one that the suite keeps is not polled when it counts.
-        Some(if self.path == DataPath::Rest { receivers + 1 } else { receivers })
+        match (self.path, self.strategy) {
+            // A request that waits is kept for the next link.
+            (DataPath::Rest, Strategy::Manual) => None,
+            // A reader is who asks, and the one that the suite keeps is not polled when it counts.
+            (DataPath::Rest, Strategy::Automatic) => Some(receivers + 1),
+            _ => Some(receivers),
+        }
     }
 
     async fn misconfigured(&self, variant: usize) -> Option<Arc<dyn Transport>> {

@@ -112,7 +112,7 @@ fn a_comparison_is_rolling() {
 fn what_makes_no_sense_is_said_with_a_remedy() {
     for (arguments, value, remedy) in [
         (&["--tier", "4"][..], "--tier 4", "1, 2 or 3"),
-        (&["--transport", "kafka"], "--transport kafka", "memory or redis"),
+        (&["--transport", "kafka"], "--transport kafka", "memory, redis or azure"),
         (&["--profile", "hail"], "--profile hail", "calm, swarm, storm or rolling"),
         (&["--seeds", "9..3"], "--seeds 9..3", "larger"),
         (&["--seeds", "a..b"], "--seeds a..b", "write 0..100"),
