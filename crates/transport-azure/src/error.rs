@@ -12,6 +12,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(2);
 const MAX_TEXT_BYTES: usize = 300;
 
 /// An error that the service gave a condition, over AMQP.
+#[cfg(feature = "amqp")]
 pub(crate) fn amqp_refused(
     doing: &str,
     condition: &str,
@@ -29,6 +30,7 @@ pub(crate) fn amqp_refused(
 }
 
 /// What a condition means, and what helps.
+#[cfg(feature = "amqp")]
 fn classify(condition: &str) -> (Kind, &'static str) {
     match condition {
         "amqp:not-found" | "com.microsoft:entity-not-found" => {
@@ -122,6 +124,7 @@ pub(crate) fn presentable(text: &str) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "amqp")]
     #[test]
     fn kinds_and_remedies_follow_from_conditions() {
         for (condition, kind, remedy) in [

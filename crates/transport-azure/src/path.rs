@@ -3,11 +3,12 @@
 /// How frames travel to the service and back.
 ///
 /// Nodes on different paths understand each other: they can share a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DataPath {
     /// AMQP 1.0 in TLS, on port 5671. The default.
     #[cfg(feature = "amqp")]
+    #[default]
     Amqp,
     /// AMQP 1.0 in websockets, on port 443: for networks that let only that through.
     #[cfg(feature = "websocket")]
@@ -15,14 +16,6 @@ pub enum DataPath {
     /// HTTPS, on port 443: for networks that let not even websockets through. The default where AMQP is not
     /// compiled in. Slow and costly; see the [crate's documentation](crate#features).
     #[cfg(feature = "rest")]
+    #[cfg_attr(not(feature = "amqp"), default)]
     Rest,
-}
-
-impl Default for DataPath {
-    fn default() -> Self {
-        #[cfg(feature = "amqp")]
-        return Self::Amqp;
-        #[cfg(not(feature = "amqp"))]
-        Self::Rest
-    }
 }

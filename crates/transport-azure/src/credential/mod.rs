@@ -129,6 +129,7 @@ pub(crate) struct Token {
 
 impl Token {
     /// How `$cbs` calls this sort of token.
+    #[cfg(feature = "amqp")]
     pub(crate) fn kind(&self) -> &'static str {
         if self.is_signature() { "servicebus.windows.net:sastoken" } else { "jwt" }
     }
@@ -144,6 +145,7 @@ impl Token {
     }
 
     /// How long until a new one is needed; zero if that is now.
+    #[cfg(feature = "amqp")]
     pub(crate) fn fresh_for(&self, now: SystemTime) -> Duration {
         let left = self.expires.duration_since(now).unwrap_or_default();
         left.saturating_sub((left / 4).max(LEAST_LEFT.min(left / 2)))
