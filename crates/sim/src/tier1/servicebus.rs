@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional, duplex};
 use tokio::sync::mpsc;
 use turmoil::net::{TcpListener, TcpStream};
 use unstale::transport::SubscriptionExt;
@@ -20,7 +20,7 @@ use unstale_servicebus_emulator::{
 };
 
 use super::brokers::node_of;
-use super::machine::{Gate, MachineRuntime, sleep_ns};
+use super::machine::{Gate, Gated, MachineRuntime, sleep_ns};
 use super::universe::Universe;
 use crate::clock::{MachineClock, TrueTime};
 use crate::frames;
@@ -444,7 +444,13 @@ impl Interceptor for Orders {
     }
 }
 
+/// What is on its way between the client and its socket, in bytes.
+const PIPE_BYTES: usize = 64 * 1024;
+
 /// Opens simulated connections, which stand still with their process.
+///
+/// The client gets a pipe, and a task of the host has the socket: the client's own tasks are ordered by numbers that
+/// all threads of the process share, so that in a crash its sockets would close in an order that does not repeat itself.
 #[derive(Debug)]
 struct TurmoilConnector {
     gate: Arc<Gate>,
@@ -453,8 +459,14 @@ struct TurmoilConnector {
 #[async_trait]
 impl Connector for TurmoilConnector {
     async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
-        let inner = TcpStream::connect((host, port)).await?;
-        Ok(Box::new(GatedStream { gate: Arc::clone(&self.gate), inner }))
+        let mut socket = TcpStream::connect((host, port)).await?;
+        let (ours, mut theirs) = duplex(PIPE_BYTES);
+        let pump = async move {
+            // However it ends, both sides see it.
+            let _ended = copy_bidirectional(&mut theirs, &mut socket).await;
+        };
+        tokio::task::spawn_local(Gated::new(&self.gate, pump));
+        Ok(Box::new(ours))
     }
 }
 

@@ -145,7 +145,7 @@ impl Subscription for FakeSubscription {
     async fn close(self: Box<Self>) {
         self.line.closed.store(true, Ordering::SeqCst);
         if self.line.close_hangs.load(Ordering::SeqCst) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
