@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-#[cfg(feature = "amqp")]
+#[cfg(any(feature = "amqp", test))]
 const AMQPS_PORT: u16 = 5671;
 const AMQP_PORT: u16 = 5672;
 const HTTPS_PORT: u16 = 443;
@@ -58,7 +58,7 @@ impl Endpoint {
     }
 
     /// The port of AMQP: the one that was given, or the standard one.
-    #[cfg(feature = "amqp")]
+    #[cfg(any(feature = "amqp", test))]
     pub(crate) fn amqp_port(&self) -> u16 {
         self.port.unwrap_or(if self.encrypted { AMQPS_PORT } else { AMQP_PORT })
     }

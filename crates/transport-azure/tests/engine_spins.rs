@@ -1,6 +1,7 @@
 //! The defect of `fe2o3-amqp` for which the transport cuts its streams (`src/amqp/cut.rs`), as small as it gets.
 //!
 //! When the first test fails after an upgrade, the defect is mended: the cut can go.
+#![cfg(feature = "amqp")]
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
