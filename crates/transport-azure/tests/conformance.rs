@@ -1,4 +1,5 @@
 //! The contract of transports, kept over the emulator.
+#![cfg(feature = "amqp")]
 #![expect(clippy::unwrap_used, reason = "what a harness cannot do panics")]
 
 mod support;

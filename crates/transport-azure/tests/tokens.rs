@@ -1,4 +1,5 @@
 //! Tokens: renewed before they expire, refused when they are wrong, never shown.
+#![cfg(feature = "amqp")]
 #![expect(clippy::disallowed_methods, reason = "tests wait for real sockets in real time")]
 
 mod support;

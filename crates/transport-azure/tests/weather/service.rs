@@ -61,7 +61,7 @@ async fn throttling() {
         let throttled = |it: &&Warning| it.to_string().contains("throttled");
         status.warnings.iter().find(throttled).map(ToString::to_string)
     });
-    assert!(throttled.await.contains("com.microsoft:server-busy"));
+    assert!(throttled.await.contains("the namespace is throttled"));
     world.pass(2 * SECOND).await;
     namespace.emulator.throttle(false);
     workload.next_era();
