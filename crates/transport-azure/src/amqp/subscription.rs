@@ -53,9 +53,13 @@ impl Receiving {
         let mut connection = dialer.open().await.map_err(refused)?;
         let network = dialer.network();
         let address = format!("{}/Subscriptions/{name}", dialer.topic);
+        let doing = format!("attaching to subscription `{name}`");
         let attach = async {
-            let fencing = Fencing::attach(&mut connection.session, &dialer.topic).await;
-            let fencing = fencing.map_err(|cause| cause.error("attaching to the topic"))?;
+            // Before the receiver: when this is refused, nobody reads the subscription.
+            let fencing = match Fencing::attach(&mut connection.session, &dialer.topic).await {
+                Ok(fencing) => fencing,
+                Err(cause) => return Ok(Err(refused(cause.error("attaching to the topic")))),
+            };
             let attached = Receiver::builder()
                 .name("unstale-receiver")
                 .source(address)
@@ -63,9 +67,9 @@ impl Receiving {
                 .credit_mode(CreditMode::Manual)
                 .attach(&mut connection.session)
                 .await;
+            let attached = attached.map_err(|error| end(&Cause::from(error), &doing));
             Ok(attached.map(|receiver| (receiver, fencing)))
         };
-        let doing = format!("attaching to subscription `{name}`");
         match network.within(network.timeout, &doing, attach).await {
             Ok(Ok((receiver, fencing))) => {
                 let link = Self { _connection: connection, receiver, prefetch, received: 0 };
@@ -73,10 +77,7 @@ impl Receiving {
                 let link = link.map_err(|cause| End::uncertain(cause.error(&doing)))?;
                 Ok((link, fencing))
             }
-            Ok(Err(error)) => {
-                let cause = Cause::from(error);
-                Err(end(&cause, &doing))
-            }
+            Ok(Err(end)) => Err(end),
             Err(error) => Err(End::uncertain(error)),
         }
     }
@@ -128,15 +129,14 @@ pub(crate) struct AmqpLink {
 }
 
 impl AmqpLink {
-    /// What comes of the end of the connection.
-    fn ended(&mut self, cause: &Cause, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
+    /// What comes of the end of the connection; `None` if it goes on by mistake.
+    fn ended(&mut self, cause: &Cause) -> Option<End> {
         #[cfg(unstale_mutants)]
         if self.resume(cause) {
-            return self.poll_received(context);
+            return None;
         }
-        let _ = context;
         self.pull = None;
-        Poll::Ready(Err(end(cause, "receiving")))
+        Some(end(cause, "receiving"))
     }
 }
 
@@ -152,8 +152,10 @@ impl Link for AmqpLink {
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, End>> {
         #[cfg(unstale_mutants)]
         self.take_resumed_fencing();
-        if let Err(cause) = self.fencing.poll(context) {
-            return self.ended(&cause, context);
+        if let Err(cause) = self.fencing.poll(context)
+            && let Some(end) = self.ended(&cause)
+        {
+            return Poll::Ready(Err(end));
         }
         let Some(pull) = &mut self.pull else { return Poll::Pending };
         let (receiving, received) = std::task::ready!(pull.as_mut().poll(context));
@@ -164,7 +166,10 @@ impl Link for AmqpLink {
                 fence: message::read_fence(&message),
                 frame: message::into_frame(message),
             })),
-            Err(cause) => self.ended(&cause, context),
+            Err(cause) => match self.ended(&cause) {
+                Some(end) => Poll::Ready(Err(end)),
+                None => self.poll_received(context),
+            },
         }
     }
 

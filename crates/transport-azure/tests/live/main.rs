@@ -87,7 +87,7 @@ impl Harness for Live {
         self.transport_on(&topic)
     }
 
-    /// The standard tier throttles, and then asks for 10 s of patience.
+    /// The standard tier throttles, and asks for patience then.
     fn time_limit(&self) -> Duration {
         Duration::from_secs(60)
     }
