@@ -4,19 +4,22 @@
     clippy::unwrap_used,
     reason = "tests wait for real sockets in real time, and may panic"
 )]
-#![allow(dead_code, unreachable_pub, reason = "every test uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "every test uses a part of it")]
 
 // The same for every transport.
+#[path = "../../../../tests/weather/patience.rs"]
+mod patience;
 #[path = "../../../../tests/weather/proxy.rs"]
 pub mod proxy;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use unstale_azure::{AzureTransport, AzureTransportBuilder};
 use unstale_servicebus_emulator::{Clock, Emulator, Listening, Options, Policy, Rights, Scope};
+
+pub use patience::{soon, until};
 
 /// The topic of most tests.
 pub(crate) const TOPIC: &str = "invalidations";
@@ -27,26 +30,6 @@ pub(crate) const USE_KEY: &str = "hunter2-use";
 
 /// Longer than anything here takes on a busy machine. Only a failing test waits for so long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// `future`, or a panic that says what did not happen.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
-}
-
-/// Asks again and again until `condition` yields something.
-pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    soon(what, async {
-        loop {
-            if let Some(value) = condition().await {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-}
 
 /// An emulator that listens.
 pub(crate) struct Namespace {

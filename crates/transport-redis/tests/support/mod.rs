@@ -5,41 +5,23 @@
 
 pub mod cluster;
 // The same for every transport.
+#[path = "../../../../tests/weather/patience.rs"]
+mod patience;
 #[path = "../../../../tests/weather/proxy.rs"]
 pub mod proxy;
 pub mod sentinel;
 pub mod server;
 
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
 use unstale::transport::{Item, Subscription, SubscriptionExt, TransportError};
 
+pub use patience::{soon, until};
 pub use server::{Options, RedisServer};
 
 /// Longer than anything here takes on a busy machine. Only a failing test waits for so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// `future`, or a panic that says what did not happen.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
-}
-
-/// Asks again and again until `condition` yields something.
-pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    soon(what, async {
-        loop {
-            if let Some(value) = condition().await {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-}
 
 /// The next item of a subscription that must not have ended.
 pub async fn next(subscription: &mut Box<dyn Subscription>) -> Item {
