@@ -1,6 +1,6 @@
 //! Where a mutant is hunted.
 
-use self::Reach::{Azure, Driver, Everywhere, Focus, FocusedAzure, FocusedDriver, Models};
+use self::Reach::{Driver, Everywhere, Focus, FocusedAzure, FocusedDriver, Models};
 
 /// Who can notice it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,6 @@ pub(super) enum Reach {
     Driver,
     FocusedDriver(&'static str),
     /// It is in the Azure transport.
-    Azure,
     FocusedAzure(&'static str),
     /// Two threads have to meet within a few instructions, and a simulation has one. The tests of the cache under
     /// shuttle (`crates/core/src/cache/model`) notice it; why nothing else does.
@@ -118,7 +117,7 @@ const SPECIAL: &[(&str, Reach)] = &[
     ("demoted-primary-confirms", Driver),
     ("sequencer-is-run-id-only", FocusedDriver("demoted-and-back")),
     // The Azure transport.
-    ("message-completed-before-applied", Azure),
+    ("message-completed-before-applied", FocusedAzure("cut-on-its-way")),
     ("recreated-subscription-is-no-gap", FocusedAzure("subscription-vanishes")),
 ];
 
@@ -133,7 +132,6 @@ impl Reach {
         match self {
             Everywhere | Models(_) => Vec::new(),
             Focus(focus) => vec!["--focus", focus],
-            Azure => vec!["--transport", "azure"],
             FocusedAzure(focus) => vec!["--transport", "azure", "--focus", focus],
             Driver => vec!["--transport", "redis"],
             FocusedDriver(focus) => vec!["--transport", "redis", "--focus", focus],
@@ -145,7 +143,6 @@ impl Reach {
         match self {
             Everywhere => "storms".to_owned(),
             Focus(focus) => focus.to_owned(),
-            Azure => "storms over Azure, tier 1".to_owned(),
             FocusedAzure(focus) => format!("{focus} over Azure, tier 1"),
             Driver => "storms, tier 1".to_owned(),
             FocusedDriver(focus) => format!("{focus}, tier 1"),
