@@ -1,9 +1,17 @@
-//! What the benchmarks share: a live node with caches, over the in-process hub.
+//! What the benchmarks share: live nodes with caches, their floors, and where the figures go.
+
+mod keys;
+mod paired;
+mod report;
+
+pub use keys::{DRAWN, hot, uniform, zipf};
+pub use paired::{Paired, Subject, cpu_time};
+pub use report::{Quantiles, Report};
 
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use unstale::{Cache, CacheBuilder, CacheValue, Freshness, Loaded, Node, State};
+use unstale::{Cache, CacheBuilder, CacheValue, Freshness, Loaded, Node, NodeBuilder, State};
 use unstale_memory::Hub;
 
 /// Keys of every cache here; all of them fit.
@@ -12,7 +20,7 @@ pub const KEYS: u64 = 10_000;
 /// Room in every cache: twice the keys, so that nothing is ever evicted.
 pub const CAPACITY: u64 = 2 * KEYS;
 
-/// A live node with its own tokio runtime, on a hub of its own.
+/// A live node with its own tokio runtime of one thread.
 #[derive(Debug)]
 pub struct Bench {
     runtime: Runtime,
@@ -20,24 +28,55 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Starts the node and waits until it is live.
+    /// Starts a node on a hub of its own.
     ///
     /// # Panics
     /// If it does not start: there is nothing to measure then.
     pub fn start() -> Self {
+        Self::start_with(&Hub::new(), |builder| builder)
+    }
+
+    /// Starts a node with `Within(60 s)` on this hub, configured further, and waits until it is live.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with(hub: &Hub, configure: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
         let threads =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.expect("a tokio runtime");
         let node = runtime.block_on(async {
-            let node = Node::builder("bench")
-                .transport(Hub::new().transport())
-                .freshness(Freshness::Within(Duration::from_secs(60)))
-                .build()
-                .expect("a valid configuration");
+            let builder = Node::builder("bench")
+                .transport(hub.transport())
+                .freshness(Freshness::Within(Duration::from_secs(60)));
+            let node = configure(builder).build().expect("a valid configuration");
             assert!(node.status_stream().reaches(State::Live).await, "the node left");
             node
         });
         Self { runtime, node }
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The runtime that the node's tasks run on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// An empty cache.
+    ///
+    /// # Panics
+    /// If there is one of this name already.
+    pub fn empty<V: CacheValue>(
+        &self,
+        name: &str,
+        configure: impl FnOnce(CacheBuilder<u64, V>) -> CacheBuilder<u64, V>,
+    ) -> Cache<u64, V> {
+        let _inside = self.runtime.enter();
+        let builder = configure(self.node.cache(name).capacity(CAPACITY));
+        builder.build().expect("a valid configuration")
     }
 
     /// A cache in which every key from 0 to [`KEYS`] has this value, and as many tags.
@@ -51,9 +90,7 @@ impl Bench {
         value: impl Fn(u64) -> V,
         configure: impl FnOnce(CacheBuilder<u64, V>) -> CacheBuilder<u64, V>,
     ) -> Cache<u64, V> {
-        let _inside = self.runtime.enter();
-        let builder = configure(self.node.cache(name).capacity(CAPACITY));
-        let cache = builder.build().expect("a valid configuration");
+        let cache = self.empty(name, configure);
         for key in 0..KEYS {
             // Tags of different entries overlap, as categories of products do.
             let loaded = (0..tags).fold(Loaded::new(value(key)), |loaded, tag| {

@@ -174,13 +174,13 @@ impl LoadContext {
     pub(crate) fn note_entry<V>(&self, entry: &Entry<V>, clear: &Arc<Cell>) {
         let mut collected = lock(&self.inner.collected);
         if !mutation::active(Mutation::NestedAsOfForgotten) {
-            collected.as_of = collected.as_of.min(entry.as_of);
+            collected.as_of = collected.as_of.min(entry.stamp.as_of);
         }
         let outer = mutation::active(Mutation::NestedTakesOuterTick);
         let seen = |inner| if outer { self.inner.tick } else { inner };
-        collected.add(Dependency { cell: Arc::clone(clear), seen: seen(entry.tick) });
+        collected.add(Dependency { cell: Arc::clone(clear), seen: seen(entry.stamp.tick) });
         if !mutation::active(Mutation::NestedTagsForgotten) {
-            for dependency in entry.dependencies() {
+            for dependency in entry.stamp.dependencies.iter() {
                 let Dependency { cell, seen: inner } = dependency.clone();
                 collected.add(Dependency { cell, seen: seen(inner) });
             }

@@ -136,7 +136,10 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         L: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let value = self.get_or_load_optional(key, loader).await?;
+        let value = match self.store.untracked_hit(key) {
+            Some(value) => value,
+            None => self.load(key, loader).await?,
+        };
         value.ok_or_else(LoadError::absent)
     }
 
@@ -153,6 +156,20 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         key: &K,
         loader: F,
     ) -> Result<Option<V>, LoadError>
+    where
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = Result<L, E>>,
+        L: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        match self.store.untracked_hit(key) {
+            Some(value) => Ok(value),
+            None => self.load(key, loader).await,
+        }
+    }
+
+    /// A read that was no hit at its first look.
+    async fn load<F, Fut, L, E>(&self, key: &K, loader: F) -> Result<Option<V>, LoadError>
     where
         F: FnOnce(LoadContext) -> Fut,
         Fut: Future<Output = Result<L, E>>,

@@ -1,6 +1,7 @@
 //! A read: from the cache, or by joining a load, or by becoming the one who loads.
 
 use std::borrow::Borrow;
+use std::cell::Cell as StdCell;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,26 +130,59 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if context::is_inside() {
+        if Self::is_tracked() {
             return self.get_nested(key);
         }
-        let demand = self.settings.demand;
-        let moment = self.shared.moment(demand);
-        // Judged where it is: moving a found entry around costs as much as finding it.
-        let Some(entry) = self.engine.get(key) else {
-            self.counters.miss();
+        let moment = self.shared.moment(self.settings.demand);
+        self.hit_at(key, &moment).map_err(|verdict| self.missed(key, verdict, &moment)).ok()
+    }
+
+    /// The first look of a read that may load: a hit that no load is to learn of. What is not one is not counted.
+    #[inline]
+    pub(crate) fn untracked_hit(&self, key: &K) -> Option<Option<V>> {
+        if Self::is_tracked() {
             return None;
-        };
-        let verdict = self.judge_found(key, &entry, &moment, demand);
-        if verdict == Verdict::Serve {
-            self.counters.hit();
-            return Some(entry.value);
         }
+        self.hit_at(key, &self.shared.moment(self.settings.demand)).ok()
+    }
+
+    /// Whether a read that begins here has more to do than to find a value.
+    #[inline]
+    fn is_tracked() -> bool {
+        context::is_inside() || mutation::active(Mutation::EntryBeforeHorizon)
+    }
+
+    /// The value of a key, if it may be served to a read that began at `moment`; else what became of its entry.
+    #[inline]
+    fn hit_at<Q>(&self, key: &Q, moment: &Moment) -> Result<Option<V>, Option<Verdict>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let verdict = StdCell::new(None);
+        let found = self.engine.get_if(key, |stamp| {
+            let judged = self.judge(stamp, moment, self.settings.demand);
+            verdict.set(Some(judged));
+            judged == Verdict::Serve
+        });
+        let value = found.ok_or_else(|| verdict.get())?;
+        self.counters.hit();
+        Ok(value)
+    }
+
+    /// Counts a read that was not served, and reclaims what it found.
+    #[cold]
+    fn missed<Q>(&self, key: &Q, verdict: Option<Verdict>, moment: &Moment)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         self.counters.miss();
-        if verdict == Verdict::Unproven {
-            self.counters.unproven.add(1);
+        match verdict {
+            Some(Verdict::Unproven) => self.counters.unproven.add(1),
+            Some(verdict) => self.tidy(key, verdict, moment),
+            None => {}
         }
-        None
     }
 
     /// [`get`](Self::get) inside of a load.
@@ -311,12 +345,12 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     /// An invalidation of the key itself needs no look: the flight was not void when it was joined, so
     /// what voided it came after the reader's start.
     pub(crate) fn joinable(&self, entry: &Entry<V>, read: &Read) -> bool {
-        let fresh = read.moment.accepts(entry.as_of, read.demand)
+        let fresh = read.moment.accepts(entry.stamp.as_of, read.demand)
             || mutation::active(Mutation::JoinerIgnoresAsOf);
         fresh
-            && entry.as_of >= self.shared.floor()
-            && self.clear.tick() <= entry.tick
-            && entry.dependencies_hold()
+            && entry.stamp.as_of >= self.shared.floor()
+            && self.clear.tick() <= entry.stamp.tick
+            && entry.stamp.dependencies_hold()
     }
 
     /// Whether a flight may be joined by a reader, as far as can be said before it ends.

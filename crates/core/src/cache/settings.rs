@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::Lifetime;
+use super::entry::{Lifetime, Weight};
 use crate::freshness::{Demand, Freshness};
 
 /// Computes the weight of an entry.
@@ -31,13 +31,12 @@ pub(crate) struct Settings<K, V> {
 }
 
 impl<K, V> Settings<K, V> {
-    pub(crate) fn weight(&self, key: &K, value: Option<&V>) -> u32 {
+    pub(crate) fn weight(&self, key: &K, value: Option<&V>, pinned: bool) -> Weight {
         let weight = match (&self.weigher, value) {
             (Some(weigher), Some(value)) => weigher(key, value),
             _ => 1,
         };
-        // What weighs nothing would never be evicted.
-        u32::try_from(weight).unwrap_or(u32::MAX).max(1)
+        Weight::new(weight, pinned)
     }
 
     /// How long an entry lives after the load began; `random` is at least 0 and less than 1.

@@ -139,13 +139,13 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let void = flight.map_or(Void::Superseded, |flight| flight.void);
         let mut evicted = Evicted::default();
         let insert = |evicted: &mut Evicted<K, V>| {
-            self.engine.insert_with_lifecycle(key.clone(), entry.clone(), evicted);
+            self.engine.insert(key.clone(), entry.clone(), evicted);
         };
         if mutation::active(Mutation::FillVisibleBeforeCheck) {
             insert(&mut evicted);
         }
         let passes = void == Void::No
-            && self.is_alive(entry)
+            && self.is_alive(&entry.stamp)
             && !mutation::active(Mutation::NothingIsStored);
         let refused = (!passes).then_some(void);
         if refused.is_none() {
@@ -154,7 +154,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         }
         // What the capacity policy does not admit comes out again at once.
         let own = evicted.0.iter().any(|(evicted, _)| evicted == key);
-        let admitted = !own || self.engine.contains_key(key);
+        let admitted = !own || self.engine.contains(key);
         Attempt { refused, was_in_flight, admitted, evicted }
     }
 
@@ -165,7 +165,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return None;
         }
         let start = start.as_nanos();
-        self.engine.remove_if(key, |entry| entry.as_of <= start)
+        self.engine.remove_if(key, |stamp| stamp.as_of <= start)
     }
 
     fn report_bypassed(&self, removed: Option<(K, Entry<V>)>) {

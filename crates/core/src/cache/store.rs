@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, error, trace};
 
-use super::cells::{Cell, Dependency};
+use super::cells::Cell;
 use super::context::LoadContext;
 use super::domain::{AnyCache, Applied, Moment, Origin, Shared};
-use super::engine::{self, Engine};
-use super::entry::{Entry, Extras, Lifetime, Verdict};
+use super::engine::Engine;
+use super::entry::{Dependencies, Entry, Lifetime, Stamp, Verdict};
 use super::events::{Cause, Events};
 use super::flights::{self, Flights};
 use super::key;
@@ -78,7 +78,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let seed = shared.runtime.random_seed();
         Self {
             index,
-            engine: engine::new(settings.capacity, settings.expected_entries, seed),
+            engine: Engine::new(settings.capacity, settings.expected_entries, seed),
             // A load of a cache that has just been made cannot be older than it.
             clear: Arc::new(Cell::new(0)),
             flights: Flights::new(seed, settings.max_loads_in_flight),
@@ -116,59 +116,53 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let entry = self.engine.get(key)?;
-        let verdict = self.judge_found(key, &entry, moment, demand);
+        let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
+            self.judge(&entry.stamp, &self.shared.moment(demand), demand)
+        } else {
+            self.judge(&entry.stamp, moment, demand)
+        };
+        self.tidy(key, verdict, moment);
         Some((entry, verdict))
     }
 
-    /// Whether an entry that was just found may be served; one that never may again is reclaimed.
+    /// Whether what has this stamp may be served to a read that began at `moment`.
     #[inline]
-    pub(crate) fn judge_found<Q>(
-        &self,
-        key: &Q,
-        entry: &Entry<V>,
-        moment: &Moment,
-        demand: Demand,
-    ) -> Verdict
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
-            self.judge(entry, &self.shared.moment(demand), demand)
-        } else {
-            self.judge(entry, moment, demand)
-        };
-        match verdict {
-            Verdict::Serve if self.settings.idle_ns != u64::MAX => {
-                entry.touch(moment.now.as_nanos());
-            }
-            Verdict::Dead | Verdict::Expired => self.reclaim_one(key, moment.now.as_nanos()),
-            Verdict::Serve | Verdict::Unproven => {}
-        }
-        verdict
-    }
-
-    #[inline]
-    fn judge(&self, entry: &Entry<V>, moment: &Moment, demand: Demand) -> Verdict {
-        if !self.is_alive(entry) {
+    pub(crate) fn judge(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
+        let now = moment.now.as_nanos();
+        if !self.is_alive(stamp) {
             Verdict::Dead
-        } else if entry.is_expired(moment.now.as_nanos(), self.settings.idle_ns) {
+        } else if stamp.is_expired(now, self.settings.idle_ns) {
             Verdict::Expired
-        } else if moment.accepts(entry.as_of, demand) {
+        } else if moment.accepts(stamp.as_of, demand) {
+            if self.settings.idle_ns != u64::MAX {
+                stamp.touch(now);
+            }
             Verdict::Serve
         } else {
             Verdict::Unproven
         }
     }
 
-    /// Whether nothing was invalidated that the entry depends on; its key is not looked at.
+    /// Reclaims what a read has found and nobody can be served any more.
     #[inline]
-    pub(crate) fn is_alive(&self, entry: &Entry<V>) -> bool {
+    pub(crate) fn tidy<Q>(&self, key: &Q, verdict: Verdict, moment: &Moment)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if matches!(verdict, Verdict::Dead | Verdict::Expired) {
+            self.reclaim_one(key, moment.now.as_nanos());
+        }
+    }
+
+    /// Whether nothing was invalidated that the value depends on; its key is not looked at.
+    #[inline]
+    pub(crate) fn is_alive(&self, stamp: &Stamp) -> bool {
         let cleared =
-            self.clear.tick() > entry.tick && !mutation::active(Mutation::ClearNotChecked);
-        let as_of =
-            if mutation::active(Mutation::DropByLoadStart) { entry.start() } else { entry.as_of };
-        !cleared && as_of >= self.shared.barrier() && entry.dependencies_hold()
+            self.clear.tick() > stamp.tick && !mutation::active(Mutation::ClearNotChecked);
+        let by_start = mutation::active(Mutation::DropByLoadStart);
+        let as_of = if by_start { stamp.mistaken_as_of() } else { stamp.as_of };
+        !cleared && as_of >= self.shared.barrier() && stamp.dependencies_hold()
     }
 
     /// Every entry as it lies there.
@@ -189,9 +183,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let moment = self.shared.moment(demand);
         crate::simulation::Resident {
             key,
-            as_of: Timestamp::from_nanos(entry.as_of),
-            alive: self.is_alive(&entry),
-            served: self.judge(&entry, &moment, demand) == Verdict::Serve,
+            as_of: Timestamp::from_nanos(entry.stamp.as_of),
+            alive: self.is_alive(&entry.stamp),
+            served: self.judge(&entry.stamp, &moment, demand) == Verdict::Serve,
             value: entry.value,
         }
     }
@@ -202,17 +196,17 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if let Some((key, entry)) = self.engine.remove_if(key, |entry| self.is_gone(entry, now)) {
-            self.events.removed(&key, self.cause_of_death(&entry));
+        if let Some((key, entry)) = self.engine.remove_if(key, |stamp| self.is_gone(stamp, now)) {
+            self.events.removed(&key, self.cause_of_death(&entry.stamp));
         }
     }
 
-    fn is_gone(&self, entry: &Entry<V>, now: u64) -> bool {
-        !self.is_alive(entry) || entry.is_expired(now, self.settings.idle_ns)
+    fn is_gone(&self, stamp: &Stamp, now: u64) -> bool {
+        !self.is_alive(stamp) || stamp.is_expired(now, self.settings.idle_ns)
     }
 
-    fn cause_of_death(&self, entry: &Entry<V>) -> Cause {
-        if self.is_alive(entry) { Cause::Expired } else { Cause::Dependency }
+    fn cause_of_death(&self, stamp: &Stamp) -> Cause {
+        if self.is_alive(stamp) { Cause::Expired } else { Cause::Dependency }
     }
 
     /// Makes the entry of what a load returned.
@@ -232,28 +226,24 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let random = if settings.jitter > 0.0 { lock(&self.random).f64() } else { 0.0 };
         let time_to_live =
             settings.time_to_live(loaded.time_to_live, loaded.value.is_none(), random);
+        // The time to live counts from the start of the load, the entry's lifetime from its as-of.
         let start = start.as_nanos();
-        let needs_extras = !dependencies.is_empty()
-            || loaded.pinned
-            || settings.idle_ns != u64::MAX
-            || as_of != start;
-        Entry {
-            weight: settings.weight(key, loaded.value.as_ref()),
-            value: loaded.value,
+        let older = Duration::from_nanos(start - as_of);
+        let lifetime = time_to_live.map(|time_to_live| time_to_live.saturating_add(older));
+        let mut dependencies = Dependencies::new(dependencies);
+        if settings.idle_ns != u64::MAX {
+            dependencies = dependencies.with_last_access(self.shared.runtime.now().as_nanos());
+        }
+        let stamp = Stamp {
             as_of,
             tick,
-            lifetime: time_to_live.map_or(Lifetime::UNLIMITED, Lifetime::new),
-            extras: needs_extras.then(|| Arc::new(self.extras(start, dependencies, loaded.pinned))),
-        }
-    }
-
-    fn extras(&self, start: u64, dependencies: Vec<Dependency>, pinned: bool) -> Extras {
-        Extras {
+            lifetime: lifetime.map_or(Lifetime::UNLIMITED, Lifetime::new),
+            weight: settings.weight(key, loaded.value.as_ref(), loaded.pinned),
+            dependencies,
+            #[cfg(unstale_mutants)]
             start,
-            dependencies: dependencies.into_boxed_slice(),
-            last_access: AtomicU64::new(self.shared.runtime.now().as_nanos()),
-            pinned,
-        }
+        };
+        Entry { value: loaded.value, stamp }
     }
 
     /// Invalidates a key here. The entry that comes out is the application's: to be dropped outside of locks.
@@ -386,7 +376,7 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
             let Some((key, entry)) = entries.next() else {
                 return false;
             };
-            if self.is_gone(&entry, now) {
+            if self.is_gone(&entry.stamp, now) {
                 self.reclaim_one(&key, now);
             }
             true
