@@ -2,8 +2,10 @@
 
 mod architecture;
 mod azure_cost;
+mod debian;
 mod figures;
 mod mutants;
+mod rabbitmq;
 mod redis;
 mod referees;
 mod shell;
@@ -23,7 +25,7 @@ cargo xtask <command>
 
 commands:
   test                 everything that must pass: all tests, the model tests, the architecture
-  referees             installs what the tests of the Service Bus emulator judge it by, and prints where
+  referees             installs what the tests of Azure Service Bus and of its emulator judge them by, and prints where
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   figures              measures, and writes docs/figures.md
@@ -82,7 +84,10 @@ fn run() -> Done<ExitCode> {
     }
     match command.as_str() {
         "test" => test::everything()?,
-        "referees" => println!("{}={}", referees::VARIABLE, referees::folder()?.display()),
+        "referees" => {
+            println!("{}={}", referees::VARIABLE, referees::folder()?.display());
+            println!("{}={}", rabbitmq::VARIABLE, rabbitmq::server()?.display());
+        }
         "check-architecture" => architecture::run()?,
         "azure-cost" => azure_cost::write()?,
         "figures" => figures::run_all()?,

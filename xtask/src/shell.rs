@@ -1,6 +1,7 @@
 //! Running other programs, visibly.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,6 +59,12 @@ pub(crate) fn shown(command: &Command) -> String {
         shown.push_str(&argument.to_string_lossy());
     }
     shown
+}
+
+/// Writes a script for `sh` that can be run.
+pub(crate) fn write_script(path: &Path, commands: &str) -> Done {
+    fs::write(path, format!("#!/bin/sh\n{commands}"))?;
+    run(Command::new("chmod").arg("+x").arg(path))
 }
 
 /// The program of this name in the folders of a `PATH`.
