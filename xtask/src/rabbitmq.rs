@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{find_in, output, workspace, write_script};
+use crate::shell::{find_in, shown, workspace, write_script};
 use crate::{Done, debian};
 
 /// The environment variable that names the server to the tests.
@@ -52,8 +52,8 @@ pub(crate) fn server() -> Done<PathBuf> {
     let script = folder.join("rabbitmq-server");
     if let Some(installed) = installed(&std::env::var_os("PATH").unwrap_or_default()) {
         write_script(&script, &start(&installed))?;
-        check(&script)?;
-    } else if !script.exists() || check(&script).is_err() {
+    }
+    if !script.exists() || check(&script).is_err() {
         unpack(&folder.join("root"), &script).map_err(|error| format!("{error}\n{INSTALL}"))?;
     }
     Ok(script)
@@ -61,8 +61,15 @@ pub(crate) fn server() -> Done<PathBuf> {
 
 /// Whether all that starts the server is there.
 fn check(server: &Path) -> Done {
-    // Erlang's virtual machine answers this, and starts nothing.
-    output(Command::new(server).arg("-version")).map(drop)
+    let mut command = Command::new(server);
+    let answer = command.arg("-version").output();
+    let answer = answer.map_err(|error| format!("{}: {error}", shown(&command)))?;
+    // Erlang's virtual machine answers this, and starts nothing. Without one the script succeeds all the same.
+    let said = String::from_utf8_lossy(&answer.stderr);
+    if said.contains("emulator version") {
+        return Ok(());
+    }
+    Err(format!("failed ({}): {}\n{}", answer.status, shown(&command), said.trim_end()).into())
 }
 
 /// A server with the plugin, in the folders of a `PATH`.
@@ -130,6 +137,7 @@ fn start(server: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::output;
 
     #[test]
     fn an_entry_is_found_whatever_its_version() -> Done {
