@@ -60,6 +60,7 @@ async fn messages_expire_during_an_outage(path: DataPath) {
         world.join(transport.build().unwrap(), &Setup::default());
     }
     world.warm().await;
+    let before = world.counters();
     let workload = world.begin();
     world.pass(SECOND / 2).await;
     // The writer's connections are cut too; it comes back at once, the reader does not get in.
@@ -72,6 +73,8 @@ async fn messages_expire_during_an_outage(path: DataPath) {
     world.pass(SECOND / 2).await;
     workload.finish().await;
     world.heal().await;
+    let (before, after) = (&before[1], world.nodes[1].node.counters());
+    assert!(after.subscription_failures > before.subscription_failures, "{after:?}");
 }
 
 on_each_path!(messages_expire_during_an_outage);
