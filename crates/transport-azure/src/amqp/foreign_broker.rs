@@ -4,7 +4,11 @@
 //! It has no `$cbs`, no subscriptions and no numbers on its messages. So these tests stay below the transport: they
 //! connect, attach, send, receive and begin again. `/queue/NAME` is RabbitMQ's way to name a queue that is created when
 //! somebody attaches to it.
-#![expect(clippy::disallowed_methods, reason = "these tests wait for another process in real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests wait for another process in real time, and may panic"
+)]
 
 // The same for every transport.
 #[path = "../../../../tests/weather/free_port.rs"]
@@ -72,8 +76,9 @@ impl Broker {
     }
 
     async fn attach(&self, source: &str, prefetch: u32) -> Result<AmqpLink, End> {
-        soon("an answer to attaching", AmqpLink::attach(&self.dialer(QUEUE), source, prefetch))
-            .await
+        let dialer = self.dialer(QUEUE);
+        let attach = Box::pin(AmqpLink::attach(&dialer, source, prefetch));
+        soon("an answer to attaching", attach).await
     }
 
     async fn link(&self, prefetch: u32) -> AmqpLink {
