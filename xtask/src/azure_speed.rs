@@ -9,9 +9,9 @@ const MARKS: &str = "azure-speed";
 
 /// Measures it and writes it.
 pub(crate) fn write() -> Done {
+    let conditions = conditions()?;
     let mut bench = cargo(&["bench", "--package", "unstale-benches", "--bench", "azure"]);
-    let printed = output(&mut bench)?;
-    let (conditions, measured) = (conditions()?, measured(&printed)?);
+    let measured = measured(&output(&mut bench)?)?;
     put(DOCUMENT, MARKS, &format!("Measured {conditions}:\n\n{measured}"))
 }
 
