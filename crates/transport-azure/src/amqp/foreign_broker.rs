@@ -45,8 +45,6 @@ const MESSAGES: u32 = 2_000;
 const IN_FLIGHT: usize = 50;
 const PREFETCH: u32 = 100;
 
-const QUEUE: &str = "/queue/invalidations";
-
 impl Broker {
     /// The transport's own dialer, but for the token.
     fn dialer(&self, topic: &str) -> Dialer {
@@ -75,14 +73,15 @@ impl Broker {
         Publisher::new(self.dialer(topic), TIMEOUT)
     }
 
-    async fn attach(&self, source: &str, prefetch: u32) -> Result<AmqpLink, End> {
-        let dialer = self.dialer(QUEUE);
+    async fn attach(&self, topic: &str, source: &str, prefetch: u32) -> Result<AmqpLink, End> {
+        let dialer = self.dialer(topic);
         let attach = Box::pin(AmqpLink::attach(&dialer, source, prefetch));
         soon("an answer to attaching", attach).await
     }
 
-    async fn link(&self, prefetch: u32) -> AmqpLink {
-        self.attach(QUEUE, prefetch).await.unwrap()
+    /// A link to a queue, which gets its fences too.
+    async fn link(&self, queue: &str, prefetch: u32) -> AmqpLink {
+        self.attach(queue, queue, prefetch).await.unwrap()
     }
 }
 
@@ -113,6 +112,8 @@ async fn publish_all(publisher: &Publisher, numbers: impl IntoIterator<Item = u3
         .await;
 }
 
+// Every case has a queue of its own: RabbitMQ may send to a link for some time after that has gone.
+
 #[tokio::test]
 async fn messages_and_fences_pass() {
     let broker = Broker::start().await;
@@ -124,7 +125,8 @@ async fn messages_and_fences_pass() {
 }
 
 async fn every_message_comes_in_order(broker: &Broker) {
-    let mut link = broker.link(PREFETCH).await;
+    const QUEUE: &str = "/queue/order";
+    let mut link = broker.link(QUEUE, PREFETCH).await;
     let publisher = broker.publisher(QUEUE);
     tokio::join!(
         publish_all(&publisher, 0..MESSAGES / 2),
@@ -136,21 +138,23 @@ async fn every_message_comes_in_order(broker: &Broker) {
 }
 
 async fn no_more_is_sent_ahead_than_was_asked_for(broker: &Broker) {
+    const QUEUE: &str = "/queue/credit";
     const AHEAD: u32 = 10;
     let publisher = broker.publisher(QUEUE);
     publish_all(&publisher, 0..MESSAGES).await;
-    let mut first = broker.link(AHEAD).await;
+    let mut first = broker.link(QUEUE, AHEAD).await;
     expect_numbers(&mut first, 0..1).await;
     // RabbitMQ hands out to the one what it may before it looks at the other.
-    let mut second = broker.link(PREFETCH).await;
+    let mut second = broker.link(QUEUE, PREFETCH).await;
     expect_numbers(&mut second, AHEAD..MESSAGES).await;
     expect_numbers(&mut first, 1..AHEAD).await;
 }
 
 async fn a_fence_comes_back_as_it_was(broker: &Broker) {
+    const QUEUE: &str = "/queue/fences";
     let opener = Opener { transport: 0x1234_5678_9abc_def0, number: 7 };
     let fence = |token| Fence { addressee: "unstale-1".to_owned(), opener, token };
-    let mut link = broker.link(PREFETCH).await;
+    let mut link = broker.link(QUEUE, PREFETCH).await;
     soon("the opening", link.send_opening(fence(None))).await.unwrap();
     for token in 0..100 {
         link.push_fence(fence(Some(token)));
@@ -166,8 +170,9 @@ async fn a_fence_comes_back_as_it_was(broker: &Broker) {
 
 /// Larger than what goes into one frame of AMQP.
 async fn a_large_message_comes_in_one_piece(broker: &Broker) {
+    const QUEUE: &str = "/queue/large";
     let frame: Vec<u8> = (0..1_000_003_u32).map(|place| (place % 251) as u8).collect();
-    let mut link = broker.link(PREFETCH).await;
+    let mut link = broker.link(QUEUE, PREFETCH).await;
     let publisher = broker.publisher(QUEUE);
     soon("what became of a frame", publisher.publish(&frame)).await.unwrap();
     let received = next(&mut link).await.unwrap();
@@ -175,13 +180,16 @@ async fn a_large_message_comes_in_one_piece(broker: &Broker) {
 }
 
 async fn what_is_not_there_is_refused(broker: &Broker) {
+    const QUEUE: &str = "/queue/there";
     // By this name a queue is not created.
-    let end = broker.attach("/amq/queue/nowhere", PREFETCH).await.err().expect("no such queue");
+    let end =
+        broker.attach(QUEUE, "/amq/queue/nowhere", PREFETCH).await.err().expect("no such queue");
     assert_eq!(end.error.kind(), Kind::NotFound, "{}", end.error);
     assert!(end.error.to_string().contains("no queue"), "{}", end.error);
     assert!(end.vanished && end.nobody_reads, "{end:?}");
     // And this is no name at all.
-    let end = broker.attach("/nowhere", PREFETCH).await.err().expect("no such kind of address");
+    let end =
+        broker.attach(QUEUE, "/nowhere", PREFETCH).await.err().expect("no such kind of address");
     assert_eq!(end.error.kind(), Kind::Configuration, "{}", end.error);
     assert!(!end.vanished && end.nobody_reads, "{end:?}");
 
@@ -192,9 +200,10 @@ async fn what_is_not_there_is_refused(broker: &Broker) {
 
 #[tokio::test]
 async fn what_a_killed_broker_ended_is_begun_again() {
+    const QUEUE: &str = "/queue/killed";
     let mut broker = Broker::start().await;
     let publisher = broker.publisher(QUEUE);
-    let mut link = broker.link(PREFETCH).await;
+    let mut link = broker.link(QUEUE, PREFETCH).await;
     publish_all(&publisher, 0..100).await;
     expect_numbers(&mut link, 0..100).await;
 
@@ -207,12 +216,12 @@ async fn what_a_killed_broker_ended_is_begun_again() {
         let error = publish(&publisher, 0).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unreachable, "{error}");
     }
-    let end = broker.attach(QUEUE, PREFETCH).await.err().expect("nobody to attach to");
+    let end = broker.attach(QUEUE, QUEUE, PREFETCH).await.err().expect("nobody to attach to");
     assert_eq!(end.error.kind(), Kind::Unreachable, "{}", end.error);
 
     broker.restart().await;
     // Before the publisher: the queue went with the broker.
-    let mut link = broker.link(PREFETCH).await;
+    let mut link = broker.link(QUEUE, PREFETCH).await;
     publish_all(&publisher, 0..100).await;
     expect_numbers(&mut link, 0..100).await;
 }
