@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::Done;
-use crate::sim_figures::put;
+use crate::marks::put;
 
 const DOCUMENT: &str = "docs/azure.md";
 /// As Azure's own estimates have it.
@@ -207,8 +207,8 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::marks::replaced;
     use crate::shell::workspace;
-    use crate::sim_figures::replaced;
 
     fn near(figure: f64, expected: f64) {
         assert!(

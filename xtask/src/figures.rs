@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::shell::{cargo, output, run, workspace};
+use crate::shell::{cargo, conditions, output, run, workspace};
 use crate::{Done, redis};
 
 /// The lines of each group of the bench `hit`; the first is the floor.
@@ -99,14 +99,9 @@ impl Drop for Server {
 }
 
 fn document(hits: &[Group], visits: &[Vec<String>]) -> Done<String> {
-    let commit = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]))?;
-    let rustc = output(Command::new("rustc").arg("--version"))?;
-    let cores = std::thread::available_parallelism()?;
     let mut text = format!(
-        "# Figures\n\nWritten by `cargo xtask figures` at commit {}, with {}, on a machine with {cores} cores. \
-         Ratios within one run say more than times.\n\n",
-        commit.trim(),
-        rustc.trim(),
+        "# Figures\n\nWritten by `cargo xtask figures` {}. Ratios within one run say more than times.\n\n",
+        conditions()?
     );
     text.push_str("## A hit beside the engine by itself\n\n");
     text.push_str("Medians, nanoseconds a read: `cargo bench -p unstale-benches --bench hit`.\n\n");

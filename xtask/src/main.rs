@@ -2,8 +2,12 @@
 
 mod architecture;
 mod azure_cost;
+mod azure_speed;
+mod debian;
 mod figures;
+mod marks;
 mod mutants;
+mod rabbitmq;
 mod redis;
 mod referees;
 mod shell;
@@ -23,9 +27,10 @@ cargo xtask <command>
 
 commands:
   test                 everything that must pass: all tests, the model tests, the architecture
-  referees             installs what the tests of the Service Bus emulator judge it by, and prints where
+  referees             installs what the tests of Azure Service Bus and of its emulator judge them by, and prints where
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
+  azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
@@ -82,9 +87,13 @@ fn run() -> Done<ExitCode> {
     }
     match command.as_str() {
         "test" => test::everything()?,
-        "referees" => println!("{}={}", referees::VARIABLE, referees::folder()?.display()),
+        "referees" => {
+            println!("{}={}", referees::VARIABLE, referees::folder()?.display());
+            println!("{}={}", rabbitmq::VARIABLE, rabbitmq::server()?.display());
+        }
         "check-architecture" => architecture::run()?,
         "azure-cost" => azure_cost::write()?,
+        "azure-speed" => azure_speed::write()?,
         "figures" => figures::run_all()?,
         _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),
     }

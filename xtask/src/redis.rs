@@ -1,13 +1,10 @@
 //! A `redis-server` for the tests: the one on the PATH, else Debian's package, unpacked without root.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Done;
-use crate::shell::{find_in, output, run, workspace};
+use crate::shell::{find_in, output, workspace, write_script};
+use crate::{Done, debian};
 
 /// The environment variable that names the server's binary to the tests.
 pub(crate) const VARIABLE: &str = "UNSTALE_REDIS_SERVER";
@@ -31,11 +28,11 @@ pub(crate) fn server() -> Done<PathBuf> {
         return Ok(found);
     }
     let folder = workspace().join("target/tools/redis");
-    let wrapper = folder.join("redis-server");
-    if !wrapper.exists() || check(&wrapper).is_err() {
-        unpack(&folder, &wrapper).map_err(|error| format!("{error}\n{INSTALL}"))?;
+    let script = folder.join("redis-server");
+    if !script.exists() || check(&script).is_err() {
+        unpack(&folder, &script).map_err(|error| format!("{error}\n{INSTALL}"))?;
     }
-    Ok(wrapper)
+    Ok(script)
 }
 
 /// Whether the server starts at all.
@@ -43,134 +40,14 @@ fn check(server: &Path) -> Done {
     output(Command::new(server).arg("--version")).map(drop)
 }
 
-/// Downloads Debian's packages, unpacks them and writes a wrapper that finds their libraries.
-fn unpack(folder: &Path, wrapper: &Path) -> Done {
+/// Debian's packages, and a script that starts what is in them.
+fn unpack(folder: &Path, script: &Path) -> Done {
     let root = folder.join("root");
-    if root.exists() {
-        fs::remove_dir_all(&root)?;
-    }
-    fs::create_dir_all(&root)?;
-    download(folder, &PACKAGES.map(str::to_owned))?;
-    unpack_all(folder, &root)?;
-
+    debian::unpack(&PACKAGES, &root)?;
     let server = root.join("usr/bin/redis-server");
-    if lacks_libraries(&output(Command::new("ldd").arg(&server))?) {
-        let depends = output(Command::new("apt-cache").arg("depends").args(PACKAGES))?;
-        download(folder, &libraries(&depends).into_iter().collect::<Vec<_>>())?;
-        unpack_all(folder, &root)?;
-    }
-    fs::write(wrapper, wrapper_script(&server, &library_folders(&root)?))?;
-    run(Command::new("chmod").arg("+x").arg(wrapper))?;
-    check(wrapper)
-}
-
-/// Packages into the folder; a machine without package lists gets them, if we may.
-fn download(folder: &Path, packages: &[String]) -> Done {
-    let download = || {
-        let mut command = Command::new("apt-get");
-        run(command.arg("download").args(packages).current_dir(folder))
-    };
-    let Err(failure) = download() else {
-        return Ok(());
-    };
-    if !is_root() {
-        return Err(failure);
-    }
-    run(Command::new("apt-get").arg("update"))?;
-    download()
-}
-
-fn is_root() -> bool {
-    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
-}
-
-/// Unpacks every downloaded package and deletes it.
-fn unpack_all(folder: &Path, root: &Path) -> Done {
-    for entry in fs::read_dir(folder)? {
-        let package = entry?.path();
-        if package.extension() == Some(OsStr::new("deb")) {
-            run(Command::new("dpkg").arg("-x").arg(&package).arg(root))?;
-            fs::remove_file(package)?;
-        }
-    }
-    Ok(())
-}
-
-fn lacks_libraries(ldd: &str) -> bool {
-    ldd.lines().any(|line| line.ends_with("not found"))
-}
-
-/// The libraries among what `apt-cache depends` prints, without the C library, which is there or else
-/// nothing is.
-fn libraries(depends: &str) -> BTreeSet<String> {
-    depends
-        .lines()
-        .filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "))
-        .filter(|package| package.starts_with("lib") || package.starts_with("lua"))
-        .filter(|package| *package != "libc6")
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Debian's folders for libraries, with the machine's architecture in their names.
-fn library_folders(root: &Path) -> Done<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for base in ["usr/lib", "lib"] {
-        let base = root.join(base);
-        if !base.is_dir() {
-            continue;
-        }
-        for entry in fs::read_dir(&base)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            }
-        }
-        folders.push(base);
-    }
-    folders.sort();
-    Ok(folders)
-}
-
-/// `exec`, so that a signal to the wrapper's process is a signal to the server.
-fn wrapper_script(server: &Path, library_folders: &[PathBuf]) -> String {
-    let folders: Vec<_> = library_folders.iter().map(|path| path.display().to_string()).collect();
-    format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH=\"{}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\"\nexport LD_LIBRARY_PATH\nexec \
-         \"{}\" \"$@\"\n",
-        folders.join(":"),
-        server.display()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_libraries_are_fetched() {
-        let depends = "redis-server\n  PreDepends: init-system-helpers\n  Depends: lsb-base\n \
-                       |Depends: redis-tools\nredis-tools\n  Depends: adduser\n  Depends: libc6\n  \
-                       Depends: liblzf1\n |Depends: libssl3\n  Depends: lua-cjson\n  Suggests: libfoo\n";
-        let expected = ["liblzf1", "libssl3", "lua-cjson"].map(str::to_owned);
-        assert_eq!(libraries(depends), BTreeSet::from(expected));
-    }
-
-    #[test]
-    fn a_missing_library_is_seen() {
-        assert!(lacks_libraries(
-            "\tlibc.so.6 => /lib/libc.so.6 (0x1)\n\tliblzf.so.1 => not found\n"
-        ));
-        assert!(!lacks_libraries("\tlibc.so.6 => /lib/libc.so.6 (0x1)\n"));
-    }
-
-    #[test]
-    fn the_wrapper_becomes_the_server() -> Done {
-        let script = wrapper_script(Path::new("/bin/echo"), &["/a".into(), "/b c".into()]);
-        let mut shell = Command::new("/bin/sh");
-        let printed = output(shell.args(["-c", &script, "sh", "one two", "three"]))?;
-        assert_eq!(printed, "one two three\n");
-        assert!(script.contains("LD_LIBRARY_PATH=\"/a:/b c$"));
-        Ok(())
-    }
+    debian::add_libraries(&PACKAGES, &root, std::slice::from_ref(&server))?;
+    // `exec`, so that a signal to the script's process is a signal to the server.
+    let start = format!("exec \"{}\" \"$@\"\n", server.display());
+    write_script(script, &(debian::library_path(&root)? + &start))?;
+    check(script)
 }

@@ -1,6 +1,7 @@
 //! Running other programs, visibly.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,6 +48,15 @@ pub(crate) fn output(command: &mut Command) -> Done<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What was measured, by what and on what: for a sentence in a document.
+pub(crate) fn conditions() -> Done<String> {
+    let commit = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]))?;
+    let rustc = output(Command::new("rustc").arg("--version"))?;
+    let cores = std::thread::available_parallelism()?;
+    let (commit, rustc) = (commit.trim(), rustc.trim());
+    Ok(format!("at commit {commit}, with {rustc}, on a machine with {cores} cores"))
+}
+
 /// The program's name and arguments, as one would type them.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
@@ -58,6 +68,12 @@ pub(crate) fn shown(command: &Command) -> String {
         shown.push_str(&argument.to_string_lossy());
     }
     shown
+}
+
+/// Writes a script for `sh` that can be run.
+pub(crate) fn write_script(path: &Path, commands: &str) -> Done {
+    fs::write(path, format!("#!/bin/sh\n{commands}"))?;
+    run(Command::new("chmod").arg("+x").arg(path))
 }
 
 /// The program of this name in the folders of a `PATH`.

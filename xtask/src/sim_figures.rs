@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::marks::put;
 use crate::shell::{cargo, output, run, shown, workspace};
 use crate::{Done, sim};
 
@@ -154,40 +155,10 @@ fn number(row: &Value, name: &str) -> Done<f64> {
     Ok(row[name].as_f64().ok_or_else(|| format!("the report has no {name}"))?)
 }
 
-/// Puts a text between the marks of this name in a document.
-pub(crate) fn put(document: &str, name: &str, text: &str) -> Done {
-    let path = workspace().join(document);
-    let before = fs::read_to_string(&path)?;
-    let after = replaced(&before, name, text).map_err(|error| format!("{document}: {error}"))?;
-    Ok(fs::write(path, after)?)
-}
-
-pub(crate) fn replaced(document: &str, name: &str, text: &str) -> Result<String, String> {
-    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
-    let between = document.split_once(&begin).and_then(|(head, rest)| {
-        let (_, tail) = rest.split_once(&end)?;
-        (!tail.contains(&begin)).then_some((head, tail))
-    });
-    let Some((head, tail)) = between else {
-        return Err(format!("no pair of {} and {}, or two", begin.trim(), end.trim()));
-    };
-    Ok(format!("{head}{begin}{}\n{end}{tail}", text.trim_end()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
-        let document = "a\n<!-- x -->\nold\n\nolder\n<!-- end of x -->\nb\n";
-        let expected = "a\n<!-- x -->\nnew\n<!-- end of x -->\nb\n";
-        assert_eq!(replaced(document, "x", "new\n\n").as_deref(), Ok(expected));
-        assert_eq!(replaced(expected, "x", "new").as_deref(), Ok(expected));
-        for wrong in ["<!-- x -->\n", "<!-- end of x -->\n<!-- x -->\n", &document.repeat(2)] {
-            assert!(replaced(wrong, "x", "new").is_err(), "{wrong}");
-        }
-    }
+    use crate::marks::replaced;
 
     #[test]
     fn every_document_has_its_marks() -> Done {

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must pass.
 
 use crate::shell::{cargo, output, run};
-use crate::{Done, architecture, redis, referees};
+use crate::{Done, architecture, rabbitmq, redis, referees};
 
 /// The simulator's package.
 const SIM: &str = "unstale-sim";
@@ -16,10 +16,13 @@ pub(crate) fn everything() -> Done {
     simulation()?;
     let redis_server = redis::server()?;
     eprintln!("xtask: {}={}", redis::VARIABLE, redis_server.display());
+    let rabbitmq_server = rabbitmq::server()?;
+    eprintln!("xtask: {}={}", rabbitmq::VARIABLE, rabbitmq_server.display());
     let referees = referees::folder()?;
     eprintln!("xtask: {}={}", referees::VARIABLE, referees.display());
     let mut tests = cargo(&["test", "--workspace", "--exclude", SIM]);
     tests.env(redis::VARIABLE, &redis_server).env(referees::VARIABLE, &referees);
+    tests.env(rabbitmq::VARIABLE, &rabbitmq_server);
     run(tests.args(["--features", FEATURES]))?;
     model()
 }

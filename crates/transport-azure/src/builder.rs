@@ -281,7 +281,14 @@ impl AzureTransportBuilder {
         #[cfg(feature = "amqp")]
         let amqp = |wire| {
             let (endpoint, topic) = (endpoint.clone(), topic.clone());
-            let dialer = Dialer { endpoint, topic, tokens: Arc::clone(&tokens), wire };
+            let dialer = Dialer {
+                endpoint,
+                topic,
+                tokens: Arc::clone(&tokens),
+                wire,
+                #[cfg(test)]
+                without_token: false,
+            };
             let publisher = Publisher::new(dialer.clone(), publish_timeout);
             Path::Amqp(AmqpPath { dialer, publisher, prefetch })
         };

@@ -32,6 +32,9 @@ pub(crate) struct Dialer {
     pub(crate) topic: String,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) wire: Wire,
+    /// Another broker, which has no `$cbs`, takes us without a token.
+    #[cfg(test)]
+    pub(crate) without_token: bool,
 }
 
 /// How AMQP travels.
@@ -47,14 +50,17 @@ pub(crate) enum Wire {
 pub(super) struct Connection {
     // In this order: the stream is cut before the handles go.
     _cut: Cut,
-    renewal: AbortHandle,
+    /// `None` until the token was shown.
+    renewal: Option<AbortHandle>,
     pub(super) session: SessionHandle<()>,
     _handle: ConnectionHandle<()>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.renewal.abort();
+        if let Some(renewal) = &self.renewal {
+            renewal.abort();
+        }
     }
 }
 
@@ -74,9 +80,32 @@ impl Dialer {
     }
 
     async fn connect(&self) -> Result<Connection, TransportError> {
-        const DOING: &str = "opening an AMQP connection";
         // Before anything is connected: without a token there is no use in it.
         let token = self.tokens.token().await?;
+        let mut connection = self.begin().await?;
+        #[cfg(test)]
+        if self.without_token {
+            return Ok(connection);
+        }
+        let mut cbs = CbsClient::attach(&mut connection.session)
+            .await
+            .map_err(|error| Cause::from(error).error("reaching `$cbs`"))?;
+        self.show(&mut cbs, &token).await?;
+        let (task, renewal) = abortable(self.clone().renew(cbs, token));
+        connection.renewal = Some(renewal);
+        self.network().runtime.spawn(
+            "unstale-azure-token",
+            Box::pin(async move {
+                // Aborted when the connection goes.
+                let _ = task.await;
+            }),
+        );
+        Ok(connection)
+    }
+
+    /// A connection that has shown no token yet.
+    async fn begin(&self) -> Result<Connection, TransportError> {
+        const DOING: &str = "opening an AMQP connection";
         let (stream, cut) = CutStream::new(self.stream().await?);
         let container = format!("unstale-{:016x}", self.network().runtime.random_seed());
         let mut handle = AmqpConnection::builder()
@@ -87,21 +116,9 @@ impl Dialer {
             .open_with_stream(stream)
             .await
             .map_err(|error| Cause::from(error).error(DOING))?;
-        let mut session =
+        let session =
             Session::begin(&mut handle).await.map_err(|error| Cause::from(error).error(DOING))?;
-        let mut cbs = CbsClient::attach(&mut session)
-            .await
-            .map_err(|error| Cause::from(error).error("reaching `$cbs`"))?;
-        self.show(&mut cbs, &token).await?;
-        let (task, renewal) = abortable(self.clone().renew(cbs, token));
-        self.network().runtime.spawn(
-            "unstale-azure-token",
-            Box::pin(async move {
-                // Aborted when the connection goes.
-                let _ = task.await;
-            }),
-        );
-        Ok(Connection { _cut: cut, renewal, session, _handle: handle })
+        Ok(Connection { _cut: cut, renewal: None, session, _handle: handle })
     }
 
     async fn stream(&self) -> Result<Box<dyn Stream>, TransportError> {

@@ -4,6 +4,8 @@ mod connection;
 mod cut;
 mod failure;
 mod fencing;
+#[cfg(all(test, unix))]
+mod foreign_broker;
 mod message;
 mod publisher;
 mod subscription;

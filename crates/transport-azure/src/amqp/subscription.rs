@@ -24,13 +24,18 @@ use crate::subscriptions::Lease;
 
 /// Attaches to a subscription.
 pub(super) async fn attach(dialer: &Dialer, lease: &Lease, prefetch: u32) -> Result<AmqpLink, End> {
-    let (receiving, fencing) = Receiving::attach(dialer, lease.name(), prefetch).await?;
-    Ok(AmqpLink {
-        fencing,
-        pull: Some(receiving.pull()),
-        #[cfg(unstale_mutants)]
-        resumption: Resumption::new(dialer, lease, prefetch),
-    })
+    let link = AmqpLink::attach(dialer, &address(dialer, lease.name()), prefetch).await;
+    #[cfg(unstale_mutants)]
+    let link = link.map(|link| AmqpLink {
+        resumption: Some(Resumption::new(dialer, lease, prefetch)),
+        ..link
+    });
+    link
+}
+
+/// Where a subscription of the topic is.
+fn address(dialer: &Dialer, name: &str) -> String {
+    format!("{}/Subscriptions/{name}", dialer.topic)
 }
 
 /// A receiver and its connection.
@@ -48,12 +53,11 @@ struct Receiving {
 type Pulled = (Option<Receiving>, Result<message::Received, Cause>);
 
 impl Receiving {
-    async fn attach(dialer: &Dialer, name: &str, prefetch: u32) -> Result<(Self, Fencing), End> {
+    async fn attach(dialer: &Dialer, source: &str, prefetch: u32) -> Result<(Self, Fencing), End> {
         let refused = |error| End { error, vanished: false, nobody_reads: true };
         let mut connection = dialer.open().await.map_err(refused)?;
         let network = dialer.network();
-        let address = format!("{}/Subscriptions/{name}", dialer.topic);
-        let doing = format!("attaching to subscription `{name}`");
+        let doing = format!("attaching to `{source}`");
         let attach = async {
             // Before the receiver: when this is refused, nobody reads the subscription.
             let fencing = match Fencing::attach(&mut connection.session, &dialer.topic).await {
@@ -62,7 +66,7 @@ impl Receiving {
             };
             let attached = Receiver::builder()
                 .name("unstale-receiver")
-                .source(address)
+                .source(source)
                 .sender_settle_mode(SenderSettleMode::Settled)
                 .credit_mode(CreditMode::Manual)
                 .attach(&mut connection.session)
@@ -125,10 +129,21 @@ pub(crate) struct AmqpLink {
     pull: Option<BoxFuture<Pulled>>,
     fencing: Fencing,
     #[cfg(unstale_mutants)]
-    resumption: Resumption,
+    resumption: Option<Resumption>,
 }
 
 impl AmqpLink {
+    /// Receives from this address, and sends fences to the topic.
+    pub(super) async fn attach(dialer: &Dialer, source: &str, prefetch: u32) -> Result<Self, End> {
+        let (receiving, fencing) = Receiving::attach(dialer, source, prefetch).await?;
+        Ok(Self {
+            pull: Some(receiving.pull()),
+            fencing,
+            #[cfg(unstale_mutants)]
+            resumption: None,
+        })
+    }
+
     /// What comes of the end of the connection; `None` if it goes on by mistake.
     fn ended(&mut self, cause: &Cause) -> Option<End> {
         #[cfg(unstale_mutants)]
@@ -175,7 +190,7 @@ impl Link for AmqpLink {
 
     #[cfg(unstale_mutants)]
     fn take_resumed(&mut self) -> bool {
-        std::mem::take(&mut self.resumption.resumed)
+        self.resumption.as_mut().is_some_and(|it| std::mem::take(&mut it.resumed))
     }
 }
 
@@ -209,8 +224,9 @@ impl Resumption {
 #[cfg(unstale_mutants)]
 impl AmqpLink {
     fn take_resumed_fencing(&mut self) {
+        let Some(resumption) = &self.resumption else { return };
         let mut resumed =
-            self.resumption.fencing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            resumption.fencing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(fencing) = resumed.take() {
             self.fencing = fencing;
         }
@@ -228,18 +244,19 @@ impl AmqpLink {
         if !active(mistake) {
             return false;
         }
+        let Some(resumption) = &mut self.resumption else { return false };
         self.fencing = Fencing::none();
-        self.resumption.resumed = true;
-        let Resumption { dialer, prefetch, fencing, .. } = &self.resumption;
+        resumption.resumed = true;
+        let Resumption { dialer, prefetch, fencing, .. } = resumption;
         let (dialer, prefetch, slot) = (dialer.clone(), *prefetch, fencing.clone());
-        let recreation = self.resumption.recreation.clone();
-        let name = self.resumption.subscription.clone();
+        let recreation = resumption.recreation.clone();
+        let name = resumption.subscription.clone();
         self.pull = Some(Box::pin(async move {
             loop {
                 if let Some(administration) = &recreation {
                     let _ = administration.create_subscription(&name).await;
                 }
-                match Receiving::attach(&dialer, &name, prefetch).await {
+                match Receiving::attach(&dialer, &address(&dialer, &name), prefetch).await {
                     Ok((receiving, fencing)) => {
                         *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
                             Some(fencing);

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use unstale_azure::{AzureTransport, AzureTransportBuilder};
+use unstale_azure::{AzureTransport, AzureTransportBuilder, DataPath};
 use unstale_servicebus_emulator::{Clock, Emulator, Listening, Options, Policy, Rights, Scope};
 
 pub use patience::{soon, until};
@@ -35,12 +35,19 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Namespace {
     pub(crate) emulator: Emulator,
     address: SocketAddr,
+    /// What its transports go by.
+    path: DataPath,
     listening: Mutex<Option<Listening>>,
 }
 
 impl Namespace {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
+    }
+
+    /// One whose transports go by this path.
+    pub(crate) async fn start_on(path: DataPath) -> Self {
+        Self { path, ..Self::start().await }
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
@@ -57,7 +64,8 @@ impl Namespace {
         let emulator = Emulator::new(options);
         emulator.create_topic(TOPIC).unwrap();
         let listening = emulator.listen("127.0.0.1:0").await.unwrap();
-        Self { emulator, address: listening.addr(), listening: Mutex::new(Some(listening)) }
+        let (address, path) = (listening.addr(), DataPath::default());
+        Self { emulator, address, path, listening: Mutex::new(Some(listening)) }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -79,6 +87,7 @@ impl Namespace {
         AzureTransport::builder()
             .connection_string(connection_string(port, "all", KEY))
             .topic(TOPIC)
+            .path(self.path)
             .connect_timeout(Duration::from_secs(3))
             .publish_timeout(Duration::from_secs(3))
     }

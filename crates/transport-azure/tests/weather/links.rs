@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unstale_azure::DataPath;
+
 use crate::support::Namespace;
 use crate::support::proxy::{Flow, Proxy};
 use crate::world::{Setup, World};
@@ -19,9 +21,8 @@ pub async fn three(namespace: &Namespace, seed: u64) -> World {
 }
 
 /// All connections end at once: nobody can witness for the others what was sent onto the dead links.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_links_are_cut() {
-    let namespace = Namespace::start().await;
+async fn all_links_are_cut(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = three(&namespace, 110).await;
     let before = world.counters();
     let workload = world.begin();
@@ -36,10 +37,11 @@ async fn all_links_are_cut() {
     }
 }
 
+on_each_path!(all_links_are_cut);
+
 /// One node's links end: the others witness what it missed, and nobody drops anything.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_link_is_cut_and_costs_no_clear() {
-    let namespace = Namespace::start().await;
+async fn one_link_is_cut_and_costs_no_clear(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let proxy = Proxy::start(namespace.port()).await;
     let mut world = World::new(111);
     // Within a bound that is longer than the cut: else the reads during the cut have to load.
@@ -73,9 +75,11 @@ async fn one_link_is_cut_and_costs_no_clear() {
     assert!(after[1].replayed > before[1].replayed, "something was missed and replayed");
 }
 
+on_each_path!(one_link_is_cut_and_costs_no_clear);
+
 /// For 5 s one node's bytes vanish, while its connections stay open.
-async fn bytes_vanish(behind: usize, to_server: Flow, to_client: Flow, seed: u64) {
-    let namespace = Namespace::start().await;
+async fn bytes_vanish(path: DataPath, behind: usize, to_server: Flow, to_client: Flow, seed: u64) {
+    let namespace = Namespace::start_on(path).await;
     let proxy = Proxy::start(namespace.port()).await;
     let mut world = World::new(seed);
     for index in 0..3 {
@@ -98,12 +102,14 @@ async fn bytes_vanish(behind: usize, to_server: Flow, to_client: Flow, seed: u64
     assert!(after.subscription_failures > before.subscription_failures, "{after:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_behind_a_silent_network() {
-    bytes_vanish(1, Flow::Swallow, Flow::Swallow, 112).await;
+async fn a_reader_behind_a_silent_network(path: DataPath) {
+    bytes_vanish(path, 1, Flow::Swallow, Flow::Swallow, 112).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_whose_bytes_vanish_one_way() {
-    bytes_vanish(0, Flow::Swallow, Flow::Pass, 113).await;
+on_each_path!(a_reader_behind_a_silent_network);
+
+async fn a_writer_whose_bytes_vanish_one_way(path: DataPath) {
+    bytes_vanish(path, 0, Flow::Swallow, Flow::Pass, 113).await;
 }
+
+on_each_path!(a_writer_whose_bytes_vanish_one_way);

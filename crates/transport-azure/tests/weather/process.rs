@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use unstale::{Cache, Node, State};
+use unstale_azure::DataPath;
 
 use super::links::three;
 use crate::support::{Namespace, until};
@@ -12,9 +13,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A writer is killed in the middle of a burst: its tasks end wherever they are, and so do its connections. What
 /// it completed before is heard by all; nobody waits for the rest.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_is_killed_mid_burst() {
-    let namespace = Namespace::start().await;
+async fn a_node_is_killed_mid_burst(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = three(&namespace, 140).await;
     let workload = world.begin();
     world.pass(SECOND / 2).await;
@@ -47,3 +47,5 @@ async fn a_node_is_killed_mid_burst() {
     workload.finish().await;
     world.heal().await;
 }
+
+on_each_path!(a_node_is_killed_mid_burst);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use unstale::{State, Warning};
+use unstale_azure::DataPath;
 use unstale_servicebus_emulator::Refusal;
 
 use super::links::three;
@@ -11,8 +12,8 @@ use crate::support::{Namespace, until};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The service is away for a while, and forgets its subscriptions or not.
-async fn restart(seed: u64, forgets: bool) {
-    let namespace = Namespace::start().await;
+async fn restart(path: DataPath, seed: u64, forgets: bool) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = three(&namespace, seed).await;
     let workload = world.begin();
     world.pass(SECOND / 2).await;
@@ -36,21 +37,22 @@ async fn restart(seed: u64, forgets: bool) {
     world.heal().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_that_keeps_everything() {
-    restart(120, false).await;
+async fn a_restart_that_keeps_everything(path: DataPath) {
+    restart(path, 120, false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_that_forgets_subscriptions_and_messages() {
-    restart(121, true).await;
+on_each_path!(a_restart_that_keeps_everything);
+
+async fn a_restart_that_forgets_subscriptions_and_messages(path: DataPath) {
+    restart(path, 121, true).await;
 }
+
+on_each_path!(a_restart_that_forgets_subscriptions_and_messages);
 
 /// While the namespace is throttled nothing new is taken. The nodes wait as long as they are told to, say so,
 /// and serve nothing that they cannot prove.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn throttling() {
-    let namespace = Namespace::start().await;
+async fn throttling(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = three(&namespace, 122).await;
     let workload = world.begin();
     world.pass(SECOND / 2).await;
@@ -73,10 +75,11 @@ async fn throttling() {
     world.heal().await;
 }
 
+on_each_path!(throttling);
+
 /// A topic that is full refuses frames for a while: they are published when there is room again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_quota_that_is_exhausted_for_a_while() {
-    let namespace = Namespace::start().await;
+async fn a_quota_that_is_exhausted_for_a_while(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = three(&namespace, 123).await;
     let before = world.counters();
     let workload = world.begin();
@@ -92,3 +95,5 @@ async fn a_quota_that_is_exhausted_for_a_while() {
     };
     assert!(failures(&world.counters()) > failures(&before));
 }
+
+on_each_path!(a_quota_that_is_exhausted_for_a_while);

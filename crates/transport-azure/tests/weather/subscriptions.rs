@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use unstale_azure::DataPath;
 use unstale_servicebus_emulator::{Rule, SubscriptionDescription};
 
 use super::links::three;
@@ -11,9 +12,8 @@ use crate::world::{Setup, World};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A node's subscription is deleted under it: it creates another, and finds out what it missed.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_subscription_that_vanishes_under_a_live_node() {
-    let namespace = Namespace::start().await;
+async fn a_subscription_that_vanishes_under_a_live_node(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = three(&namespace, 130).await;
     let before = world.counters();
     let workload = world.begin();
@@ -39,10 +39,11 @@ async fn a_subscription_that_vanishes_under_a_live_node() {
     assert_eq!(clears(&counted), clears(&before));
 }
 
+on_each_path!(a_subscription_that_vanishes_under_a_live_node);
+
 /// What waited for a node that was away has expired when it comes back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_expire_during_an_outage() {
-    let namespace = Namespace::start().await;
+async fn messages_expire_during_an_outage(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     let mut world = World::new(131);
     for number in 0..2 {
         let name = format!("given-{number}");
@@ -59,6 +60,7 @@ async fn messages_expire_during_an_outage() {
         world.join(transport.build().unwrap(), &Setup::default());
     }
     world.warm().await;
+    let before = world.counters();
     let workload = world.begin();
     world.pass(SECOND / 2).await;
     // The writer's connections are cut too; it comes back at once, the reader does not get in.
@@ -71,13 +73,16 @@ async fn messages_expire_during_an_outage() {
     world.pass(SECOND / 2).await;
     workload.finish().await;
     world.heal().await;
+    let (before, after) = (&before[1], world.nodes[1].node.counters());
+    assert!(after.subscription_failures > before.subscription_failures, "{after:?}");
 }
+
+on_each_path!(messages_expire_during_an_outage);
 
 /// Two nodes were given one subscription: each gets a part of the messages. Neither may serve what the other
 /// one heard of, and both say what is wrong, by name.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_on_one_subscription_are_told_so() {
-    let namespace = Namespace::start().await;
+async fn two_nodes_on_one_subscription_are_told_so(path: DataPath) {
+    let namespace = Namespace::start_on(path).await;
     namespace.emulator.create_subscription(TOPIC, "ours").unwrap();
     let mut world = World::new(132);
     let given = || {
@@ -104,3 +109,5 @@ async fn two_nodes_on_one_subscription_are_told_so() {
     drop(workload);
     world.check();
 }
+
+on_each_path!(two_nodes_on_one_subscription_are_told_so);

@@ -5,6 +5,8 @@
 
 pub mod cluster;
 // The same for every transport.
+#[path = "../../../../tests/weather/free_port.rs"]
+mod free_port;
 #[path = "../../../../tests/weather/patience.rs"]
 mod patience;
 #[path = "../../../../tests/weather/proxy.rs"]
