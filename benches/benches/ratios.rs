@@ -1,5 +1,6 @@
 //! The ratios that the targets are about, each measured in turns with its floor:
-//! `cargo bench -p unstale-benches --bench ratios`. An argument keeps only the groups whose name contains it.
+//! `cargo bench -p unstale-benches --bench ratios`. An argument keeps only the groups whose name contains it; `--quick`
+//! makes it short.
 
 #[path = "ratios/applying.rs"]
 mod applying;
@@ -10,10 +11,11 @@ mod tags;
 
 use std::time::Duration;
 
-use unstale_benches::{Paired, Report, Subject, cpu_time};
+use unstale_benches::{Paired, Report, Subject, cpu_time, is_quick};
 
-/// Turns of each group: a group of ten subjects takes about ten seconds.
+/// Turns of each group: a group of ten subjects takes about ten seconds, and a quick run a fifth of that.
 const TURNS: usize = 300;
+const QUICK_TURNS: usize = 60;
 
 fn main() {
     let mut report = Report::new("ratios");
@@ -28,7 +30,7 @@ fn main() {
 
 /// Measures a group whose first subject is the floor.
 fn group(report: &mut Report, name: &str, subjects: &[Subject<'_>]) {
-    let paired = Paired::measure(subjects, TURNS);
+    let paired = Paired::measure(subjects, if is_quick() { QUICK_TURNS } else { TURNS });
     for (subject, what) in paired.names().iter().enumerate() {
         report.add(name, what, "ns", paired.ns(subject));
         if subject > 0 {

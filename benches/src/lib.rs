@@ -6,7 +6,7 @@ mod report;
 
 pub use keys::{DRAWN, hot, uniform, zipf};
 pub use paired::{Paired, Subject, cpu_time};
-pub use report::{Quantiles, Report};
+pub use report::{Quantiles, Report, is_quick};
 
 use std::time::Duration;
 

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+/// Whether `--quick` is among the arguments of the benchmark: less of everything, for a look.
+pub fn is_quick() -> bool {
+    std::env::args().any(|argument| argument == "--quick")
+}
+
 /// The figures of one run of one benchmark, in the order in which they were measured.
 #[derive(Debug, Serialize)]
 pub struct Report {

@@ -3,8 +3,8 @@
 mod architecture;
 mod azure_cost;
 mod azure_speed;
+mod bench;
 mod debian;
-mod figures;
 mod marks;
 mod mutants;
 mod rabbitmq;
@@ -31,7 +31,10 @@ commands:
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
-  figures              measures, and writes docs/figures.md
+  bench [options]      measures everything beside its floor, and writes benches/results/benches.json, docs/benchmarks.md
+                       and the README's table (ten minutes). [--quick]: a part, in less than three minutes, only shown;
+                       [--only NAME]: one benchmark. [--save]: such results are kept too. [--check]: fails if ratios are
+                       worse than those that are committed. [--render]: writes the pages without measuring
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
                        timeline, comparison (a minute), speed (half an hour), mutants (more than an hour)
@@ -67,6 +70,9 @@ fn run() -> Done<ExitCode> {
     if command == "sim" {
         return sim::run(&arguments.raw_args()?.collect::<Vec<OsString>>());
     }
+    if command == "bench" {
+        return bench::run(arguments);
+    }
     if command == "mutants" {
         mutants::judge(arguments)?;
         return Ok(ExitCode::SUCCESS);
@@ -94,7 +100,6 @@ fn run() -> Done<ExitCode> {
         "check-architecture" => architecture::run()?,
         "azure-cost" => azure_cost::write()?,
         "azure-speed" => azure_speed::write()?,
-        "figures" => figures::run_all()?,
         _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),
     }
     Ok(ExitCode::SUCCESS)

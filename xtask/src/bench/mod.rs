@@ -1,0 +1,64 @@
+//! `cargo xtask bench`: measures, and writes `docs/benchmarks.md` from what is measured.
+
+mod benches;
+mod check;
+mod criterion;
+mod groups;
+mod measure;
+mod number;
+mod options;
+mod plot;
+mod render;
+mod results;
+mod scale;
+mod scoreboard;
+mod storefront;
+mod tables;
+mod targets;
+
+use std::process::ExitCode;
+
+use self::options::Options;
+use self::results::{Conditions, Results};
+use crate::Done;
+use crate::shell::workspace;
+
+/// Does what the arguments ask for.
+pub(crate) fn run(arguments: lexopt::Parser) -> Done<ExitCode> {
+    let options = Options::parse(arguments)?;
+    if options.render {
+        render::write()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What is measured is what there is at the beginning.
+    let conditions = Conditions::now(&options.command())?;
+    let figures = measure::figures(&options)?;
+    let results = Results { conditions, figures };
+    results.write(&workspace().join("target/bench/results.json"))?;
+    let verdict = if options.check { check(&results)? } else { ExitCode::SUCCESS };
+    if options.is_kept() {
+        results.write(&Results::committed())?;
+        render::write()?;
+    }
+    Ok(verdict)
+}
+
+/// Compares with what is committed, and says what is worse.
+fn check(measured: &Results) -> Done<ExitCode> {
+    let path = Results::committed();
+    let committed = Results::read(&path)?
+        .ok_or_else(|| format!("{} is not there: cargo xtask bench writes it", path.display()))?;
+    let comparison = check::compare(&committed.figures, &measured.figures);
+    if comparison.compared == 0 {
+        return Err("nothing that was measured is in the committed results".into());
+    }
+    let (compared, worse) = (comparison.compared, comparison.regressions.len());
+    println!(
+        "{compared} figures compared with those of commit {}: {worse} are worse",
+        committed.conditions.commit
+    );
+    for regression in &comparison.regressions {
+        println!("  {regression}");
+    }
+    Ok(if worse == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
