@@ -238,8 +238,8 @@ impl<'l> Bench<'l> {
 
     async fn read_all(&self, items: &[Item]) -> io::Result<Vec<Read>> {
         let mut reads = JoinSet::new();
-        for item in items.iter().cloned() {
-            let adapter = self.adapter()?;
+        for item in items {
+            let (item, adapter) = (item.clone(), self.adapter()?);
             reads.spawn(async move { item.read(&adapter).await });
         }
         Ok(reads.join_all().await)
