@@ -5,6 +5,7 @@
 import KeyvRedis from '@keyv/redis';
 import { RedisMessageProvider } from '@qified/redis';
 import { Cacheable } from 'cacheable';
+import { concurrently } from './measure.mjs';
 
 export const packageName = 'cacheable';
 export const kind = 'loading';
@@ -12,6 +13,7 @@ export const notes = [
   'primary in memory, secondary @keyv/redis, CacheableSync over @qified/redis; read is getOrSet, invalidation delete',
   'getOrSet takes no tags: a tagged read is get, load, set with tags; its freshness is asked of Redis at every read',
   'a value that was loaded is sent to all other instances (cache:set)',
+  'batch invalidation is delete, 64 at a time: deleteMany awaits one message after the other',
 ];
 export const unsupported = { clear: 'clear() is not synchronized: other instances keep their primary store' };
 
@@ -57,7 +59,8 @@ export async function open(url) {
       tag === undefined ? plain.getOrSet(key, () => load(key)) : readTagged(key, load, tag),
     invalidate: (key) => (taggedKeys.has(key) ? tagged : plain).delete(key),
     invalidateTag: (tag) => tagged.tags.invalidateTag(tag),
-    invalidateMany: (keys) => plain.deleteMany(keys),
+    // deleteMany() awaits one message after the other, and takes twice as long.
+    invalidateMany: (keys) => concurrently(keys, (key) => plain.delete(key)),
     holds: (key) => memory.has(key),
   };
 }
