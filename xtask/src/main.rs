@@ -4,6 +4,8 @@ mod architecture;
 mod azure_cost;
 mod figures;
 mod mutants;
+mod packages;
+mod peers;
 mod redis;
 mod referees;
 mod shell;
@@ -27,6 +29,9 @@ commands:
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   figures              measures, and writes docs/figures.md
+  bench --peers        puts this and other libraries through the same faults and measures them; half an hour. Writes
+                       benches/results/peers.json. [--quick]: a tenth of it, [--only NAME]: one library, both into
+                       target/peers/results.json
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
                        timeline, comparison (a minute), speed (half an hour), mutants (more than an hour)
@@ -61,6 +66,10 @@ fn run() -> Done<ExitCode> {
     };
     if command == "sim" {
         return sim::run(&arguments.raw_args()?.collect::<Vec<OsString>>());
+    }
+    if command == "bench" {
+        peers::run(&peers::options(arguments)?)?;
+        return Ok(ExitCode::SUCCESS);
     }
     if command == "mutants" {
         mutants::judge(arguments)?;
