@@ -1,11 +1,12 @@
 //! The table of cases.
 
-use serde::Serialize;
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Hello, Kind};
 
 /// A race or a fault that every library meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
     /// A key is invalidated while the other instance loads it.
@@ -43,6 +44,14 @@ impl Case {
         Self::LastMessageLost,
         Self::BrokerRestarted,
     ];
+
+    /// The case of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn named(name: &str) -> Result<Self, serde::de::value::Error> {
+        Self::deserialize(name.into_deserializer())
+    }
 
     /// How the entries are made invalid.
     pub fn means(self) -> Means {
@@ -99,6 +108,8 @@ mod tests {
             "broker-restarted",
         ];
         assert_eq!(names, expected);
+        assert_eq!(expected.map(Case::named), Case::ALL.map(Ok));
+        assert!(Case::named("no-such-case").is_err());
     }
 
     #[test]

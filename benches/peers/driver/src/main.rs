@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use unstale_peers::adapter::Streams;
 use unstale_peers::bench::Launch;
+use unstale_peers::case::Case;
 use unstale_peers::report::Report;
 use unstale_peers::speed::Effort;
 use unstale_peers::subject::{self, Plan};
@@ -27,6 +28,7 @@ unstale-peers --redis-server PATH --adapters FILE --out FILE [options]
   --logs FOLDER        where the adapters' standard error goes, a file each [else: to the terminal]
   --trials N           of each case [200]
   --only NAME          only this adapter; can be given several times
+  --case NAME          only this case; can be given several times
   --quick              20 trials, and short measurements
 ";
 
@@ -41,7 +43,7 @@ struct Arguments {
 
 fn parse() -> Result<Option<Arguments>, Box<dyn Error>> {
     let (mut redis_server, mut adapters, mut out, mut logs) = (None, None, None, None);
-    let (mut only, mut trials, mut is_quick) = (Vec::new(), None, false);
+    let (mut only, mut cases, mut trials, mut is_quick) = (Vec::new(), Vec::new(), None, false);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -51,12 +53,14 @@ fn parse() -> Result<Option<Arguments>, Box<dyn Error>> {
             Long("logs") => logs = Some(parser.value()?.into()),
             Long("trials") => trials = Some(parser.value()?.parse()?),
             Long("only") => only.push(parser.value()?.string()?),
+            Long("case") => cases.push(parser.value()?.parse_with(Case::named)?),
             Long("quick") => is_quick = true,
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected().into()),
         }
     }
     let plan = Plan {
+        cases: if cases.is_empty() { Case::ALL.to_vec() } else { cases },
         trials: trials.unwrap_or(if is_quick { 20 } else { 200 }),
         control_trials: 20,
         speed: Some(if is_quick { Effort::QUICK } else { Effort::FULL }),
@@ -146,7 +150,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let mut report =
         Report { subjects: Vec::new(), trials: arguments.plan.trials, redis: String::new() };
     for program in programs(&arguments)? {
-        let ran = subject::run(&arguments.redis_server, &program, arguments.plan).await;
+        let ran = subject::run(&arguments.redis_server, &program, &arguments.plan).await;
         let (subject, redis) = ran.map_err(|error| format!("{}: {error}", program.name))?;
         report.redis = redis;
         report.subjects.push(subject);

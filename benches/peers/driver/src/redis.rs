@@ -115,19 +115,27 @@ impl Connection {
     /// When the connection breaks, or the server answers with an error.
     pub async fn ask(&mut self, command: &[&str]) -> io::Result<Vec<u8>> {
         self.stream.write_all(&resp::command(command)).await?;
+        let frame = self.next_frame().await?;
+        if frame.starts_with(b"-") {
+            return Err(io::Error::other(String::from_utf8_lossy(&frame).into_owned()));
+        }
+        Ok(frame)
+    }
+
+    /// The next frame that the server sends.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn next_frame(&mut self) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; 16 * 1024];
         loop {
             if let Some(frame) = self.splitter.next_frame().map_err(io::Error::other)? {
-                if frame.starts_with(b"-") {
-                    return Err(io::Error::other(String::from_utf8_lossy(&frame).into_owned()));
-                }
                 return Ok(frame);
             }
-            let read = self.stream.read(&mut buffer).await?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match self.stream.read(&mut buffer).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => self.splitter.extend(&buffer[..read]),
             }
-            self.splitter.extend(&buffer[..read]);
         }
     }
 
