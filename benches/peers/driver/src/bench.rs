@@ -266,8 +266,7 @@ impl<'l> Bench<'l> {
     ///
     /// # Errors
     /// When no adapter runs.
-    pub fn begin_reads(&self, items: &[Item]) -> io::Result<JoinSet<()>> {
-        let mut reads = JoinSet::new();
+    pub fn begin_reads(&self, items: &[Item], reads: &mut JoinSet<()>) -> io::Result<()> {
         for item in items {
             let (item, adapter) = (item.clone(), self.adapter()?);
             reads.spawn(async move {
@@ -276,6 +275,6 @@ impl<'l> Bench<'l> {
                 let _ = adapter.read(Instance::B, &item.key, tag, PATIENCE).await;
             });
         }
-        Ok(reads)
+        Ok(())
     }
 }

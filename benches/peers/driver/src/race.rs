@@ -38,7 +38,8 @@ async fn while_loading(bench: &mut Bench<'_>, items: &[Item], means: Means) -> i
     bench.hold_at_b(&marker).await?;
     bench.write(items, |item| &item.old).await?;
     items.iter().for_each(|item| bench.rows.hold_next(&item.key));
-    let mut reads = bench.begin_reads(items)?;
+    let mut reads = JoinSet::new();
+    bench.begin_reads(items, &mut reads)?;
     let all_load = async {
         for item in items {
             bench.rows.held(&item.key).await;
@@ -82,23 +83,43 @@ async fn while_answered(
 ) -> io::Result<Instant> {
     bench.write(items, |item| &item.old).await?;
     bench.proxy.hold();
-    let mut reads = bench.begin_reads(items)?;
-    let answered = bench.proxy.until(|proxy| items.iter().all(|item| proxy.holds_reply(&item.old)));
-    within(PATIENCE, answered, "Redis is not asked for the rows").await?;
-
-    let before = bench.proxy.held_pushes();
-    bench.change_all(items, means).await?;
-    let told = bench.proxy.until(|proxy| match means {
-        Means::Key | Means::Tag => items.iter().all(|item| proxy.holds_push(&item.key)),
-        Means::Clear => proxy.held_pushes() > before,
-    });
-    // A client that is told nothing is tried all the same.
-    let _ = timeout(ARRIVAL, told).await;
+    let mut reads = JoinSet::new();
+    match means {
+        // Each key by itself: its answer is followed by what makes it invalid.
+        Means::Key => {
+            for item in items {
+                answer_and_change(bench, std::slice::from_ref(item), means, &mut reads).await?;
+            }
+        }
+        Means::Tag | Means::Clear => answer_and_change(bench, items, means, &mut reads).await?,
+    }
     let released = Instant::now();
     bench.proxy.release();
     let all_read = async { while reads.join_next().await.is_some() {} };
     within(PATIENCE, all_read, "the released reads do not end").await?;
     Ok(released)
+}
+
+async fn answer_and_change(
+    bench: &Bench<'_>,
+    items: &[Item],
+    means: Means,
+    reads: &mut JoinSet<()>,
+) -> io::Result<()> {
+    let proxy = &bench.proxy;
+    bench.begin_reads(items, reads)?;
+    let answered = proxy.until(|proxy| items.iter().all(|item| proxy.holds_reply(&item.old)));
+    within(PATIENCE, answered, "Redis is not asked for the rows").await?;
+
+    let before = proxy.held_pushes();
+    bench.change_all(items, means).await?;
+    let told = proxy.until(|proxy| match means {
+        Means::Key | Means::Tag => items.iter().all(|item| proxy.holds_push(&item.key)),
+        Means::Clear => proxy.held_pushes() > before,
+    });
+    // A client that is told nothing is tried all the same.
+    let _ = timeout(ARRIVAL, told).await;
+    Ok(())
 }
 
 async fn within(limit: Duration, what: impl Future<Output = ()>, or_else: &str) -> io::Result<()> {
