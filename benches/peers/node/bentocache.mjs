@@ -21,7 +21,7 @@ export async function open(url) {
   const connection = { host: hostname, port: Number(port) };
 
   // A cache driver is an object with a factory; this one keeps the L1 store it makes, to look at it.
-  const memory = memoryDriver({ maxItems: 1_000_000 });
+  const memory = memoryDriver({ maxItems: 100_000 });
   let l1;
   const watched = { ...memory, factory: (config) => (l1 = memory.factory(config)) };
 
