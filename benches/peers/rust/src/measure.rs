@@ -41,6 +41,10 @@ pub(crate) async fn latency(library: &impl Library, rounds: u64) -> Outcome<Valu
     if let Some(why) = library.lacks_messages() {
         return Err(Refusal::Unsupported(why));
     }
+    // A cache in use is never empty.
+    let residents = names("resident", 2);
+    fill(library, Instance::B, &residents).await?;
+    fill(library, Instance::A, &residents).await?;
     let mut micros = Vec::new();
     for key in names("latency", rounds) {
         let key = [key];
