@@ -7,6 +7,7 @@ mod bench;
 mod debian;
 mod marks;
 mod mutants;
+mod packages;
 mod rabbitmq;
 mod redis;
 mod referees;
@@ -31,10 +32,8 @@ commands:
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
-  bench [options]      measures everything beside its floor, and writes benches/results/benches.json, docs/benchmarks.md
-                       and the README's table (ten minutes). [--quick]: a part, in less than three minutes, only shown;
-                       [--only NAME]: one benchmark. [--save]: such results are kept too. [--check]: fails if ratios are
-                       worse than those that are committed. [--render]: writes the pages without measuring
+  bench [options]      measures everything beside its floor and beside other libraries, an hour; writes benches/results/,
+                       docs/benchmarks.md and the README's tables. `bench --help` says more
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
                        timeline, comparison (a minute), speed (half an hour), mutants (more than an hour)

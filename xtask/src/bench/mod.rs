@@ -7,6 +7,7 @@ mod groups;
 mod measure;
 mod number;
 mod options;
+mod peers;
 mod plot;
 mod render;
 mod results;
@@ -26,18 +27,36 @@ use crate::shell::workspace;
 /// Does what the arguments ask for.
 pub(crate) fn run(arguments: lexopt::Parser) -> Done<ExitCode> {
     let options = Options::parse(arguments)?;
+    if options.help {
+        print!("{}", options::USAGE);
+        return Ok(ExitCode::SUCCESS);
+    }
     if options.render {
         render::write()?;
         return Ok(ExitCode::SUCCESS);
     }
     // What is measured is what there is at the beginning.
     let conditions = Conditions::now(&options.command())?;
-    let figures = measure::figures(&options)?;
-    let results = Results { conditions, figures };
+    let verdict =
+        if options.measures_own() { own(&options, &conditions)? } else { ExitCode::SUCCESS };
+    if options.measures_peers() {
+        peers::run(&options, &conditions)?;
+    }
+    if options.is_kept() {
+        render::write()?;
+    }
+    Ok(verdict)
+}
+
+/// Measures this library.
+fn own(options: &Options, conditions: &Conditions) -> Done<ExitCode> {
+    let figures = measure::figures(options)?;
+    let results = Results { conditions: conditions.clone(), figures };
     results.write(&workspace().join("target/bench/results.json"))?;
     let verdict = if options.check { check(&results)? } else { ExitCode::SUCCESS };
     if options.is_kept() {
         results.write(&Results::committed())?;
+        // Before what follows can fail.
         render::write()?;
     }
     Ok(verdict)
