@@ -74,7 +74,7 @@ impl Group {
     }
 
     fn new(figures: &[&Figure]) -> Self {
-        let rows = figures.iter().filter(|it| pair(it).is_none()).map(|it| Row {
+        let rows = figures.iter().filter(|it| !is_of_another(it, figures)).map(|it| Row {
             subject: it.subject.clone(),
             unit: it.unit.clone(),
             value: it.value,
@@ -103,14 +103,30 @@ pub(crate) fn groups(figures: &[Figure]) -> Vec<Group> {
     groups.iter().map(|figures| Group::new(figures)).collect()
 }
 
-/// The two subjects of a figure that is their ratio: `plain / quick_cache`.
-fn pair(figure: &Figure) -> Option<(&str, &str)> {
-    if figure.unit == RATIO { figure.subject.split_once(" / ") } else { None }
+/// The two subjects of a figure that is their ratio: `plain / quick_cache`, or of quantiles `ours / raw p99`.
+fn pair(figure: &Figure) -> Option<(String, String)> {
+    let (over, under) = figure.subject.split_once(" / ").filter(|_| figure.unit == RATIO)?;
+    let over = match (quantile(over), quantile(under)) {
+        (None, Some(quantile)) => format!("{over} {quantile}"),
+        _ => over.to_owned(),
+    };
+    Some((over, under.to_owned()))
+}
+
+/// Whether this is the ratio of another figure of the group to its floor, and shown beside that.
+fn is_of_another(figure: &Figure, group: &[&Figure]) -> bool {
+    pair(figure).is_some_and(|(over, under)| {
+        [over, under]
+            .iter()
+            .all(|name| group.iter().any(|it| it.subject == *name && it.unit != RATIO))
+    })
 }
 
 /// How many times as much as the other a subject has: the ratio that was measured in turns, or that of the figures.
 pub(crate) fn ratio(group: &[&Figure], subject: &str, to: &str) -> Option<f64> {
-    if let Some(paired) = group.iter().find(|it| pair(it) == Some((subject, to))) {
+    let is_pair =
+        |it: &Figure| pair(it).is_some_and(|(over, under)| over == subject && under == to);
+    if let Some(paired) = group.iter().find(|it| is_pair(it)) {
         return Some(paired.value);
     }
     let plain = |name: &str| group.iter().find(|it| it.subject == name && it.unit != RATIO);
@@ -124,7 +140,7 @@ fn ratio_to_floor(figure: &Figure, group: &[&Figure]) -> Option<f64> {
     }
     let is_floor = |it: &&&Figure| {
         kind(&it.subject) == Kind::Floor
-            && pair(it).is_none()
+            && it.unit != RATIO
             && it.unit == figure.unit
             && quantile(&it.subject) == quantile(&figure.subject)
     };
@@ -160,6 +176,8 @@ mod tests {
             figure("transport", "redis", "raw p99", "µs", 200.0),
             figure("transport", "redis", "ours p50", "µs", 110.0),
             figure("transport", "redis", "ours p99", "µs", 300.0),
+            figure("transport", "redis", "ours / raw p99", RATIO, 1.4),
+            figure("transport", "redis", "ours / sum of others", RATIO, 0.9),
             figure("transport", "redis", "ours", "keys/s", 5.0),
         ];
         let groups = groups(&figures);
@@ -167,7 +185,7 @@ mod tests {
         let ratios = |group: &Group| group.rows.iter().map(|row| row.ratio).collect::<Vec<_>>();
         // What was measured in turns counts, not the ratio of the medians.
         assert_eq!(ratios(&groups[0]), [None, Some(1.25), Some(10.0)]);
-        assert_eq!(ratios(&groups[1]), [None, None, Some(1.1), Some(1.5), None]);
+        assert_eq!(ratios(&groups[1]), [None, None, Some(1.1), Some(1.4), None, None]);
         assert!(groups.iter().all(Group::has_floor));
         assert!(!groups[0].is_like(&groups[1]));
     }

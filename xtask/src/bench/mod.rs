@@ -53,7 +53,7 @@ fn own(options: &Options, conditions: &Conditions) -> Done<ExitCode> {
     let figures = measure::figures(options)?;
     let results = Results { conditions: conditions.clone(), figures };
     results.write(&workspace().join("target/bench/results.json"))?;
-    let verdict = if options.check { check(&results)? } else { ExitCode::SUCCESS };
+    let verdict = if options.check { check(options, &results)? } else { ExitCode::SUCCESS };
     if options.is_kept() {
         results.write(&Results::committed())?;
         // Before what follows can fail.
@@ -62,22 +62,29 @@ fn own(options: &Options, conditions: &Conditions) -> Done<ExitCode> {
     Ok(verdict)
 }
 
-/// Compares with what is committed, and says what is worse.
-fn check(measured: &Results) -> Done<ExitCode> {
+/// Compares with what is committed, and says what is worse. That is measured a second time: what other programs do on the
+/// machine does not hit the same figure twice.
+fn check(options: &Options, measured: &Results) -> Done<ExitCode> {
     let path = Results::committed();
     let committed = Results::read(&path)?
         .ok_or_else(|| format!("{} is not there: cargo xtask bench writes it", path.display()))?;
-    let comparison = check::compare(&committed.figures, &measured.figures);
+    let mut comparison = check::compare(&committed.figures, &measured.figures);
     if comparison.compared == 0 {
         return Err("nothing that was measured is in the committed results".into());
     }
-    let (compared, worse) = (comparison.compared, comparison.regressions.len());
-    println!(
-        "{compared} figures compared with those of commit {}: {worse} are worse",
-        committed.conditions.commit
-    );
-    for regression in &comparison.regressions {
-        println!("  {regression}");
+    report(&comparison, &committed);
+    if !comparison.regressions.is_empty() {
+        eprintln!("xtask: once more");
+        comparison.also_in(&check::compare(&committed.figures, &measure::figures(options)?));
+        report(&comparison, &committed);
     }
-    Ok(if worse == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_well = comparison.regressions.is_empty();
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(comparison: &check::Comparison, committed: &Results) {
+    let (compared, worse) = (comparison.compared, comparison.regressions.len());
+    let commit = &committed.conditions.commit;
+    println!("{compared} figures compared with those of commit {commit}: {worse} are worse");
+    comparison.regressions.iter().for_each(|regression| println!("  {regression}"));
 }

@@ -204,8 +204,7 @@ fn hits(results: Option<&Results>) -> String {
     let met = TARGETS.iter().filter(reached).count();
     let _ = write!(
         table,
-        "\n{} keys, each read as often as any other; on {}, {}. Of {} targets {met} are met.",
-        "10,000",
+        "\n10,000 keys, each read as often as any other; on {}, {}. Of {} targets {met} are met.",
         results.conditions.processor,
         results.conditions.date,
         TARGETS.len()
