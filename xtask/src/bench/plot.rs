@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::groups::Kind;
+use super::groups::{Kind, RATIO};
 use super::number::short;
 use super::scale::Scale;
 
@@ -35,6 +35,7 @@ pub(crate) struct Bar {
 const STYLE: &str = "\
 .b text{font:12px ui-sans-serif,system-ui,-apple-system,\"Segoe UI\",Roboto,\"Liberation Sans\",sans-serif;fill:#566372}
 .b .sheet{fill:#ffffff}
+.b .value{paint-order:stroke;stroke:#ffffff;stroke-width:4px;stroke-linejoin:round}
 .b .title{font-size:16px;font-weight:650;fill:#18212c}
 .b .panel{font-weight:650;fill:#18212c}
 .b .label{fill:#18212c;text-anchor:end}
@@ -47,6 +48,7 @@ const STYLE: &str = "\
 @media (prefers-color-scheme:dark){
 .b text{fill:#9aa7b4}
 .b .sheet{fill:#0d1117}
+.b .value{stroke:#0d1117}
 .b .title,.b .panel,.b .label{fill:#e6edf3}
 .b .grid{stroke:#30363d}
 .b .one{stroke:#9aa7b4}
@@ -125,9 +127,11 @@ impl Layout {
         text(svg, "panel", start, top + 16.0, &escaped(&panel.title));
         for tick in &self.scale.ticks {
             let x = start + room * self.scale.place(*tick);
-            let class = if unit == "×" && *tick == 1.0 { "one" } else { "grid" };
-            line(svg, class, x, first - 4.0, bottom);
+            line(svg, "grid", x, first - 4.0, bottom);
             text(svg, "tick", x, bottom + 14.0, &short(*tick));
+        }
+        if unit == RATIO {
+            line(svg, "one", start + room * self.scale.place(1.0), first - 4.0, bottom);
         }
         for (index, bar) in panel.bars.iter().enumerate() {
             let y = first + index as f64 * BAR_AND_GAP;
@@ -142,7 +146,7 @@ impl Layout {
                 svg,
                 "<rect class=\"{class}\" x=\"{start:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\"/>"
             );
-            text(svg, "", start + length + 6.0, y + 11.5, &escaped(&bar.value));
+            text(svg, "value", start + length + 6.0, y + 11.5, &escaped(&bar.value));
         }
     }
 }

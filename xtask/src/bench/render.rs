@@ -119,7 +119,7 @@ impl Pages {
 
     fn peers(&mut self, peers: &Peers) {
         self.document.push_str(PEERS);
-        let (trials, redis) = (peers.trials, &peers.redis);
+        let redis = &peers.redis;
         let by = peers.conditions.as_ref().map(|it| format!("by {} ", it.sentence()));
         let by = by.unwrap_or_default();
         let _ = writeln!(self.document, "Measured {by}over Redis {redis}.\n");
@@ -127,14 +127,9 @@ impl Pages {
             self.plot(&format!("peers-{name}.svg"), &plot);
         }
         let _ = writeln!(self.document, "{}", peers.speeds());
-        let _ = writeln!(
-            self.document,
-            "### Correctness\n\nStale reads in {trials} trials of each case, and the time until reads are right: the \
-             median, and the longest. Each trial forces the race or the fault; it says that the hole is there, not how \
-             often one falls into it.\n\n{}\n{}",
-            peers.scoreboard(true),
-            peers.notes()
-        );
+        self.document.push_str(CORRECTNESS);
+        self.document.push_str(&peers.scoreboard(true));
+        let _ = writeln!(self.document, "\n{}", peers.notes());
     }
 
     fn plot(&mut self, name: &str, plot: &Plot) {
@@ -146,21 +141,29 @@ impl Pages {
 const INTRODUCTION: &str = "\
 # Benchmarks
 
-Written by `cargo xtask bench`, from [benches/results](../benches/results): nothing here is typed by hand. `cargo xtask \
-bench --quick` measures the most important part in less than three minutes, and shows it without changing this page.
+Written by `cargo xtask bench`, from [benches/results](../benches/results): nothing here is typed by hand. `cargo xtask
+bench --quick` measures the most important part in less than three minutes, without changing this page.
 
-Every group is measured beside its **floor**, which does the same without coherence: raw `quick_cache` for the cache, the \
-raw client for the transport. *To the floor* is a figure divided by that of the floor in the same run. These ratios are \
-what says something; times belong to the machine. Where subjects are measured in turns, the ratio is the median of those \
-of all turns, which is not quite the ratio of the medians.
+Every group is measured beside its **floor**, which does the same without coherence: raw `quick_cache` for the cache, the
+raw client for the transport. *To the floor* is a figure divided by the floor's of the same run. Those ratios say
+something; times belong to the machine. Where subjects are measured in turns, the ratio is the median of those of all
+turns, which is not quite the ratio of the medians.
 
 ";
 
 const PEERS: &str = "\
 ## Beside other libraries
 
-Two instances of each library over one Redis, driven by one program: `cargo xtask bench --peers`. How each of them is \
+Two instances of each library over one Redis, driven by one program: `cargo xtask bench --peers`. How each of them is
 used, and what exactly happens in each case, is said in [benches/peers](../benches/peers/README.md).
+
+";
+
+const CORRECTNESS: &str = "\
+### Correctness
+
+Stale reads of all trials, and the time until reads are right: the median, and the longest. A trial forces the race or
+the fault: it says that the hole is there, not how often one falls into it.
 
 ";
 
@@ -229,10 +232,11 @@ mod tests {
     fn what_is_committed_is_what_the_results_say() -> Done {
         let pages = Pages::committed()?;
         let hint = "`cargo xtask bench --render` writes it anew";
-        assert_eq!(fs::read_to_string(workspace().join(DOCUMENT))?, pages.document, "{hint}");
+        let document = fs::read_to_string(workspace().join(DOCUMENT))?;
+        assert!(document == pages.document, "{DOCUMENT}: {hint}");
         let readme = fs::read_to_string(workspace().join(README))?;
         for (mark, text) in &pages.readme {
-            assert_eq!(replaced(&readme, mark, text)?, readme, "{hint}");
+            assert!(replaced(&readme, mark, text)? == readme, "{README}, {mark}: {hint}");
         }
         for (name, svg) in &pages.plots {
             let path = workspace().join(PLOTS).join(name);

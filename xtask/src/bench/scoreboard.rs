@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::groups::Kind;
-use super::number::readable;
+use super::number::{readable, short};
 use super::plot::{Bar, Panel, Plot};
 use super::results::Conditions;
 use crate::Done;
@@ -18,7 +18,6 @@ use crate::shell::workspace;
 pub(crate) struct Peers {
     pub(crate) conditions: Option<Conditions>,
     pub(crate) subjects: Vec<Subject>,
-    pub(crate) trials: usize,
     pub(crate) redis: String,
 }
 
@@ -112,8 +111,8 @@ impl Peers {
                 subject.name,
                 subject.version,
                 subject.language,
-                cell(subject.hits_per_s.as_ref(), |it| readable(*it)),
-                cell(subject.keys_per_s.as_ref(), |it| readable(*it)),
+                cell(subject.hits_per_s.as_ref(), |it| short(*it)),
+                cell(subject.keys_per_s.as_ref(), |it| short(*it)),
             );
         }
         table
@@ -152,7 +151,7 @@ impl Peers {
                 let length = value(subject)?;
                 let is_ours = subject.name == OURS;
                 let kind = if is_ours { Kind::Ours } else { Kind::Other };
-                let value = readable(length);
+                let value = short(length);
                 Some(Bar { label: subject.name.clone(), kind, length, value })
             });
             Plot {
@@ -196,6 +195,9 @@ impl Line {
         if times {
             if let Some(UntilRight { median, max }) = self.until_right_ms {
                 let _ = write!(cell, "; {} ms, at most {}", readable(median), readable(max));
+            }
+            if never == trials {
+                return cell + "; never right";
             }
             for (count, what) in [(never, "never right"), (unanswered, "unanswered")] {
                 if *count > 0 {
@@ -259,7 +261,7 @@ mod tests {
         let peers = peers()?;
         let speeds = peers.speeds();
         assert!(
-            speeds.contains("| unstale 0.1.0 | Rust | 27,066,295 | 45 / 127 µs | 1,500,000 |\n"),
+            speeds.contains("| unstale 0.1.0 | Rust | 27.1M | 45 / 127 µs | 1.5M |\n"),
             "{speeds}"
         );
         assert!(speeds.contains("| other 1.2 | Java | no hits | – | 12 |\n"), "{speeds}");

@@ -22,40 +22,34 @@ pub(crate) fn sections(groups: &[Group]) -> Vec<Section<'_>> {
             |section: &&mut Section<'_>| section.name == family && section.groups[0].is_like(group);
         match sections.iter_mut().find(belongs) {
             Some(section) => section.groups.push(group),
-            None => {
-                // The second section of a family is called by its whole name.
-                let is_taken = sections.iter().any(|section| section.name == family);
-                let name = if is_taken { group.name.clone() } else { family.to_owned() };
-                sections.push(Section { name, groups: vec![group] });
-            }
+            None => sections.push(Section { name: family.to_owned(), groups: vec![group] }),
+        }
+    }
+    for section in &mut sections {
+        // A group without others of its family is called by its whole name.
+        if let [group] = section.groups[..] {
+            section.name.clone_from(&group.name);
         }
     }
     sections
 }
 
 impl Section<'_> {
-    /// A row for each subject, a column for each group.
+    /// A row for each subject, a column for each group; of a single group the ratios have a column of their own.
     pub(crate) fn table(&self) -> String {
-        let mut head = String::from("| |");
-        let mut rule = String::from("| --- |");
-        for group in &self.groups {
-            let title = if self.groups.len() == 1 { "" } else { self.title(group) };
-            let _ = write!(head, " {title} |");
-            rule.push_str(" ---: |");
-            if group.has_floor() {
-                head.push_str(" to the floor |");
-                rule.push_str(" ---: |");
-            }
+        if let [group] = self.groups[..] {
+            return table_of(group);
         }
-        let mut table = format!("{head}\n{rule}\n");
-        for (index, row) in self.groups[0].rows.iter().enumerate() {
-            let _ = write!(table, "| {} |", row.subject.replace('|', "\\|"));
+        let titles: Vec<&str> = self.groups.iter().map(|group| self.title(group)).collect();
+        let mut table =
+            format!("| | {} |\n| --- |{}\n", titles.join(" | "), " ---: |".repeat(titles.len()));
+        for (index, first) in self.groups[0].rows.iter().enumerate() {
+            let _ = write!(table, "| {} |", first.subject);
             for group in &self.groups {
-                let row = &group.rows[index];
-                let _ = write!(table, " {} |", with_unit(row.value, &row.unit));
-                if group.has_floor() {
-                    let _ = write!(table, " {} |", row.ratio.map(times).unwrap_or_default());
-                }
+                let Row { value, unit, ratio, .. } = &group.rows[index];
+                let ratio = ratio.map(|ratio| format!(", {}", times(ratio)));
+                let _ =
+                    write!(table, " {}{} |", with_unit(*value, unit), ratio.unwrap_or_default());
             }
             table.push('\n');
         }
@@ -89,6 +83,22 @@ impl Section<'_> {
     fn title<'g>(&self, group: &'g Group) -> &'g str {
         if self.name == group.name { "" } else { group.family().1 }
     }
+}
+
+fn table_of(group: &Group) -> String {
+    let mut table = if group.has_floor() {
+        String::from("| | | to the floor |\n| --- | ---: | ---: |\n")
+    } else {
+        String::from("| | |\n| --- | ---: |\n")
+    };
+    for Row { subject, unit, value, ratio } in &group.rows {
+        let _ = write!(table, "| {subject} | {} |", with_unit(*value, unit));
+        if group.has_floor() {
+            let _ = write!(table, " {} |", ratio.map(times).unwrap_or_default());
+        }
+        table.push('\n');
+    }
+    table
 }
 
 fn ratio_bar(row: &Row) -> Option<Bar> {
@@ -133,12 +143,13 @@ mod tests {
         assert_eq!(names, ["hit/arc", "hit/arc/stream", "idle"]);
         assert_eq!(
             sections[0].table(),
-            "| | 1 | to the floor | 2 | to the floor |\n\
-             | --- | ---: | ---: | ---: | ---: |\n\
-             | quick_cache | 20 ns |  | 40 ns |  |\n\
-             | plain | 50 ns | 2.50× | 50 ns | 1.25× |\n"
+            "| | 1 | 2 |\n| --- | ---: | ---: |\n\
+             | quick_cache | 20 ns | 40 ns |\n\
+             | plain | 50 ns, 2.50× | 50 ns, 1.25× |\n"
         );
-        assert_eq!(sections[2].table(), "| |  |\n| --- | ---: |\n| frames | 3 frames |\n");
+        let stream = sections[1].table();
+        assert!(stream.ends_with("| quiet | 30 ns |  |\n| busy | 33 ns | 1.10× |\n"), "{stream}");
+        assert_eq!(sections[2].table(), "| | |\n| --- | ---: |\n| frames | 3 frames |\n");
         let panels = |section: &Section<'_>| section.plot().map(|plot| plot.panels.len());
         assert_eq!(sections.iter().map(panels).collect::<Vec<_>>(), [Some(2), Some(1), None]);
     }
