@@ -5,6 +5,8 @@
 pub(crate) struct Bench {
     /// Its name, as in `cargo bench --bench NAME`.
     pub(crate) name: &'static str,
+    /// The feature of the package that it needs, if any.
+    pub(crate) feature: Option<&'static str>,
     /// Where its figures are found afterwards.
     pub(crate) form: Form,
     /// The arguments of a quick run; none if a quick run leaves it out.
@@ -25,12 +27,14 @@ pub(crate) enum Form {
 pub(crate) const BENCHES: [Bench; 2] = [
     Bench {
         name: "ratios",
+        feature: None,
         form: Form::Report,
         quick: Some(&["--quick"]),
         title: "Measured in turns with the floor",
     },
     Bench {
         name: "hit",
+        feature: None,
         form: Form::Criterion,
         quick: Some(&[
             "hit/arc/(uniform|stream)/",

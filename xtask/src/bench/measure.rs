@@ -41,9 +41,11 @@ fn of(bench: &Bench, arguments: &[&str], redis_server: &Path) -> Done<Vec<Figure
     if report.exists() {
         fs::remove_file(&report)?;
     }
-    let mut command =
-        cargo(&["bench", "--package", "unstale-benches", "--bench", bench.name, "--"]);
-    command.args(arguments);
+    let mut command = cargo(&["bench", "--package", "unstale-benches", "--bench", bench.name]);
+    if let Some(feature) = bench.feature {
+        command.args(["--features", feature]);
+    }
+    command.arg("--").args(arguments);
     command.env("CRITERION_HOME", &criterion_home).env(redis::VARIABLE, redis_server);
     run(&mut command)?;
     let figures = match bench.form {

@@ -110,7 +110,7 @@ impl Pages {
                     let _ = writeln!(self.document, "### `{heading}`\n");
                 }
                 if let Some(plot) = section.plot() {
-                    self.plot(&format!("{bench}-{}.svg", heading.replace(['/', ' '], "-")), &plot);
+                    self.plot(&file_name(bench, heading), &plot);
                 }
                 let _ = writeln!(self.document, "{}", section.table());
             }
@@ -166,6 +166,14 @@ Stale reads of all trials, and the time until reads are right: the median, and t
 the fault: it says that the hole is there, not how often one falls into it.
 
 ";
+
+/// Without anything that a link would have to escape.
+fn file_name(bench: &str, heading: &str) -> String {
+    let words = heading.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let words: Vec<&str> =
+        [bench].into_iter().chain(words.filter(|word| !word.is_empty())).collect();
+    words.join("-") + ".svg"
+}
 
 /// A line of the table of targets.
 fn line(target: &Target, figures: &[Figure]) -> String {
@@ -264,6 +272,10 @@ mod tests {
         has("| ≤ 1.20× | – | not measured |\n");
         has("![hit/arc: times as much as the floor](benchmarks/ratios-hit-arc.svg)\n");
         assert_eq!(pages.plots.len(), 2);
+        assert_eq!(
+            file_name("transport", "redis latency, 8/a_b"),
+            "transport-redis-latency-8-a_b.svg"
+        );
         assert!(pages.readme[0].1.contains("| plain | 12 | 1.20× |\n"), "{}", pages.readme[0].1);
         let peers = Pages::of(None, None);
         assert!(peers.document.contains("Nothing has been measured yet."));
