@@ -142,17 +142,22 @@ fn ratio_to_floor(figure: &Figure, group: &[&Figure]) -> Option<f64> {
         kind(&it.subject) == Kind::Floor
             && it.unit != RATIO
             && it.unit == figure.unit
-            && quantile(&it.subject) == quantile(&figure.subject)
+            && variant(&it.subject) == variant(&figure.subject)
     };
     let floor = group.iter().find(is_floor)?;
     ratio(group, &figure.subject, &floor.subject)
 }
 
+/// What a subject and its floor have in common: a batch of 100 is compared with a batch of 100.
+fn variant(subject: &str) -> Option<&str> {
+    let last = subject.rsplit(' ').next()?;
+    (quantile(last).is_some() || last.parse::<f64>().is_ok()).then_some(last)
+}
+
 /// Medians are compared with medians.
 fn quantile(subject: &str) -> Option<&str> {
     let last = subject.rsplit(' ').next()?;
-    let number = last.strip_prefix('p')?;
-    number.parse::<f64>().is_ok().then_some(last)
+    last.strip_prefix('p')?.parse::<f64>().is_ok().then_some(last)
 }
 
 /// Whether this is about the tail of a distribution.
@@ -188,6 +193,19 @@ mod tests {
         assert_eq!(ratios(&groups[1]), [None, None, Some(1.1), Some(1.4), None, None]);
         assert!(groups.iter().all(Group::has_floor));
         assert!(!groups[0].is_like(&groups[1]));
+    }
+
+    #[test]
+    fn batches_are_compared_with_batches_of_their_size() {
+        let figures = ["1", "100"].map(|size| {
+            let value = |ns: f64| ns * size.parse::<f64>().unwrap();
+            let floor =
+                figure("invalidate", "batch", &format!("quick_cache {size}"), "ns", value(10.0));
+            [floor, figure("invalidate", "batch", &format!("unstale {size}"), "ns", value(20.0))]
+        });
+        let groups = groups(figures.as_flattened());
+        let ratios: Vec<_> = groups[0].rows.iter().map(|row| row.ratio).collect();
+        assert_eq!(ratios, [None, Some(2.0), None, Some(2.0)]);
     }
 
     #[test]
