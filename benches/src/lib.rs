@@ -2,10 +2,12 @@
 
 mod keys;
 mod paired;
+mod redis_server;
 mod report;
 
 pub use keys::{DRAWN, hot, uniform, zipf};
-pub use paired::{Paired, Subject, cpu_time};
+pub use paired::{Paired, Subject, cpu_time, process_cpu_time};
+pub use redis_server::{Cluster, Meter, RedisServer, Work};
 pub use report::{Quantiles, Report};
 
 use std::time::Duration;
