@@ -82,8 +82,8 @@ impl RedisServer {
         redis::Client::open(self.url()).expect("a valid URL")
     }
 
-    /// One command, answered in text.
-    fn text(&self, command: &[&str]) -> Result<String, String> {
+    /// One command.
+    fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Result<T, String> {
         let answer = || {
             let mut connection = self.client().get_connection()?;
             redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
@@ -154,17 +154,17 @@ impl Cluster {
             let bus = free_port().to_string();
             let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus];
             let primary = RedisServer::start_with(&settings)?;
-            primary.text(&["CLUSTER", "ADDSLOTSRANGE", from, to])?;
+            primary.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", from, to])?;
             if let Some(first) = primaries.first() {
                 let first: &RedisServer = first;
                 let port = primary.port.to_string();
-                first.text(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
+                first.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
             }
             primaries.push(primary);
         }
         for primary in &primaries {
             poll(|| {
-                let info = primary.text(&["CLUSTER", "INFO"])?;
+                let info: String = primary.ask(&["CLUSTER", "INFO"])?;
                 let formed = ["cluster_state:ok", "cluster_known_nodes:3"];
                 Ok(formed.iter().all(|line| info.contains(line)).then_some(()))
             })?;
@@ -175,6 +175,15 @@ impl Cluster {
     /// The primaries.
     pub fn primaries(&self) -> &[RedisServer] {
         &self.primaries
+    }
+
+    /// Which of them owns the slot of a channel.
+    ///
+    /// # Errors
+    /// One line, if a server does not say.
+    pub fn owner(&self, channel: &str) -> Result<usize, String> {
+        let slot = self.primaries[0].ask::<usize>(&["CLUSTER", "KEYSLOT", channel])?;
+        Ok([5_461, 10_923].iter().filter(|first| slot >= **first).count())
     }
 
     /// All of them as URLs.

@@ -10,6 +10,7 @@ mod mutants;
 mod rabbitmq;
 mod redis;
 mod referees;
+mod scaling;
 mod shell;
 mod sim;
 mod sim_figures;
@@ -32,6 +33,8 @@ commands:
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
   figures              measures, and writes docs/figures.md
+  scaling              measures what grows with the number of nodes (ten minutes), and writes it into docs/scaling.md.
+                       [--quick]: a part, only shown
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
                        timeline, comparison (a minute), speed (half an hour), mutants (more than an hour)
@@ -69,6 +72,15 @@ fn run() -> Done<ExitCode> {
     }
     if command == "mutants" {
         mutants::judge(arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if command == "scaling" {
+        let quick = match arguments.next()? {
+            None => false,
+            Some(Long("quick")) => true,
+            Some(other) => return Err(other.unexpected().into()),
+        };
+        scaling::write(quick)?;
         return Ok(ExitCode::SUCCESS);
     }
     if command == "sim-figures" {

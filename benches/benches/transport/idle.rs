@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use unstale_benches::{RedisServer, Report, process_cpu_time};
+use unstale_benches::{Member, RedisServer, Report, process_cpu_time};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
-use crate::nodes::{Member, one_thread};
+use crate::nodes::one_thread;
 
 /// Until the beacons that follow the start have become rare.
 const SETTLING: Duration = Duration::from_secs(5);

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use redis::aio::{MultiplexedConnection, PubSubStream};
 use unstale::Transport;
 use unstale::transport::{Item, Subscription, SubscriptionExt};
-use unstale_benches::{RedisServer, Report};
+use unstale_benches::{Member, RedisServer, Report};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
-use crate::nodes::{Member, Watched, one_thread};
+use crate::nodes::{Watched, one_thread};
 use crate::raw;
 
 const CHANNEL: &str = "raw";

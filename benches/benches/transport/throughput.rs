@@ -1,36 +1,28 @@
 //! A flood of single invalidations to eight nodes over Redis.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::task::JoinSet;
-use unstale_benches::{RedisServer, Report};
+use unstale_benches::{Member, RedisServer, Report, flood};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
-use crate::nodes::Member;
 use crate::raw;
 
 const NODES: usize = 8;
-const TASKS: u64 = 64;
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Keys published singly: a flood of them would take minutes.
 const SINGLES: u64 = 5_000;
-/// With so many waiting a writer pauses, as one does that serves requests: at twice as many the outbox overflows.
-const WAITING: usize = 32_768;
-
 type Engine = quick_cache::sync::Cache<u64, u64>;
 
 pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let turns: Vec<Turn> = runtime.block_on(async {
-        let nodes = Arc::new(Nodes::start(server, size.keys).await);
+        let nodes = Nodes::start(server, size.keys).await;
         let mut floor = Floor::start(server, size.keys).await;
         let mut turns = Vec::new();
         for round in 0..=size.rounds / 2 {
             nodes.fill(size.keys);
-            let (ours, per_frame) = Nodes::flood(&nodes, size.keys).await;
+            let (ours, per_frame) = nodes.flood(size.keys).await;
             floor.fill(size.keys);
             let batched = floor.flood(size.keys, per_frame).await;
             let single = floor.flood(SINGLES, 1).await;
@@ -64,14 +56,14 @@ struct Turn {
 
 /// A writer, and eight nodes that hold all keys.
 struct Nodes {
-    writer: Member,
+    writer: Arc<Member>,
     readers: Vec<Member>,
 }
 
 impl Nodes {
     async fn start(server: &RedisServer, keys: u64) -> Self {
         let transport = || RedisTransport::new(server.url(), "flood").unwrap();
-        let writer = Member::start(transport(), 2 * keys).await;
+        let writer = Arc::new(Member::start(transport(), 2 * keys).await);
         let mut readers = Vec::new();
         for _ in 0..NODES {
             readers.push(Member::start(transport(), 2 * keys).await);
@@ -85,39 +77,14 @@ impl Nodes {
         }
     }
 
-    async fn flood(nodes: &Arc<Self>, keys: u64) -> (f64, u64) {
-        let heard = |member: &Member| member.node.counters().targets_received;
-        let heard_before: Vec<u64> = nodes.readers.iter().map(heard).collect();
-        let sent_before = nodes.writer.node.counters();
-        let begun = Instant::now();
-        let mut tasks = JoinSet::new();
-        for task in 0..TASKS {
-            let nodes = Arc::clone(nodes);
-            tasks.spawn(async move {
-                for key in (task..keys).step_by(TASKS as usize) {
-                    // Not waited for.
-                    drop(nodes.writer.cache.invalidate(&key));
-                    tokio::task::yield_now().await;
-                    while nodes.writer.node.outbox_len() > WAITING {
-                        tokio::time::sleep(Duration::from_millis(1)).await;
-                    }
-                }
-            });
-        }
-        tasks.join_all().await;
-        for (reader, before) in nodes.readers.iter().zip(heard_before) {
-            while heard(reader) - before < keys {
-                assert!(begun.elapsed() < PATIENCE, "not all was heard");
-                // A thousandth of what it takes in all, and no work for the processors that do it.
-                tokio::time::sleep(Duration::from_micros(100)).await;
-            }
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        let sent = nodes.writer.node.counters();
-        assert_eq!(sent.outbox_collapses, 0, "keys became a clear");
-        assert!(nodes.readers.iter().all(|reader| reader.cache.is_empty()), "an entry is left");
-        let frames = sent.frames_published - sent_before.frames_published;
-        (keys as f64 / seconds, keys.div_ceil(frames.max(1)))
+    /// Keys a second, and how many went together.
+    async fn flood(&self, keys: u64) -> (f64, u64) {
+        let published = || self.writer.node.counters().frames_published;
+        let frames = published();
+        let took = flood(&self.writer, &self.readers, keys).await;
+        assert!(self.readers.iter().all(|reader| reader.cache.is_empty()), "an entry is left");
+        let frames = published() - frames;
+        (keys as f64 / took.as_secs_f64(), keys.div_ceil(frames.max(1)))
     }
 }
 
