@@ -1,11 +1,17 @@
 //! What the benchmarks share: live nodes with caches, their floors, and where the figures go.
 
+mod flood;
 mod keys;
+mod member;
 mod paired;
+mod redis_server;
 mod report;
 
+pub use flood::{TASKS, flood};
 pub use keys::{DRAWN, hot, uniform, zipf};
-pub use paired::{Paired, Subject, cpu_time};
+pub use member::Member;
+pub use paired::{Paired, Subject, cpu_time, process_cpu_time};
+pub use redis_server::{Cluster, Meter, RedisServer, Work};
 pub use report::{Quantiles, Report, is_quick};
 
 use std::time::Duration;

@@ -5,7 +5,16 @@ use std::time::Duration;
 
 /// The processor time that the calling thread has used: what other programs take of the machine is not in it.
 pub fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    processor_time(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// The processor time that all threads of this process have used.
+pub fn process_cpu_time() -> Duration {
+    processor_time(rustix::time::ClockId::ProcessCPUTime)
+}
+
+fn processor_time(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
     let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }

@@ -11,6 +11,7 @@ mod packages;
 mod rabbitmq;
 mod redis;
 mod referees;
+mod scaling;
 mod shell;
 mod sim;
 mod sim_figures;
@@ -34,6 +35,8 @@ commands:
   azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
   bench [options]      measures everything beside its floor and beside other libraries, an hour; writes benches/results/,
                        docs/benchmarks.md and the README's tables. `bench --help` says more
+  scaling              measures what grows with the number of nodes (ten minutes), and writes it into docs/scaling.md.
+                       [--quick]: a part, only shown
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
                        timeline, comparison (a minute), speed (half an hour), mutants (more than an hour)
@@ -74,6 +77,15 @@ fn run() -> Done<ExitCode> {
     }
     if command == "mutants" {
         mutants::judge(arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if command == "scaling" {
+        let quick = match arguments.next()? {
+            None => false,
+            Some(Long("quick")) => true,
+            Some(other) => return Err(other.unexpected().into()),
+        };
+        scaling::write(quick)?;
         return Ok(ExitCode::SUCCESS);
     }
     if command == "sim-figures" {

@@ -134,7 +134,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Runs the simulator, which ends with one of these codes; returns where it has written.
-fn simulate(name: &str, arguments: &[&str], codes: &[i32]) -> Done<PathBuf> {
+pub(crate) fn simulate(name: &str, arguments: &[&str], codes: &[i32]) -> Done<PathBuf> {
     let out = folder(name);
     let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     arguments.extend(["--out".into(), out.clone().into()]);
@@ -147,11 +147,11 @@ fn simulate(name: &str, arguments: &[&str], codes: &[i32]) -> Done<PathBuf> {
     }
 }
 
-fn report(out: &Path) -> Done<Value> {
+pub(crate) fn report(out: &Path) -> Done<Value> {
     Ok(serde_json::from_str(&fs::read_to_string(out.join("report.json"))?)?)
 }
 
-fn number(row: &Value, name: &str) -> Done<f64> {
+pub(crate) fn number(row: &Value, name: &str) -> Done<f64> {
     Ok(row[name].as_f64().ok_or_else(|| format!("the report has no {name}"))?)
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Form {
 }
 
 /// In the order in which they are run and shown. A quick run of all of them takes less than three minutes.
-pub(crate) const BENCHES: [Bench; 2] = [
+pub(crate) const BENCHES: [Bench; 3] = [
     Bench {
         name: "ratios",
         feature: None,
@@ -45,11 +45,18 @@ pub(crate) const BENCHES: [Bench; 2] = [
         ]),
         title: "A hit",
     },
+    Bench {
+        name: "transport",
+        feature: None,
+        form: Form::Report,
+        quick: Some(&["--quick"]),
+        title: "From node to node",
+    },
 ];
 
-/// Measured by `cargo xtask azure-speed`, which writes its own page.
+/// Measured by `cargo xtask azure-speed` and `scaling`, which write pages of their own.
 #[cfg(test)]
-const ELSEWHERE: [&str; 1] = ["azure"];
+const ELSEWHERE: [&str; 2] = ["azure", "scale"];
 
 #[cfg(test)]
 mod tests {

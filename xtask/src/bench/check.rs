@@ -2,7 +2,8 @@
 
 use super::groups::{Kind, RATIO, groups, is_tail, kind};
 use super::results::Figure;
-use super::targets::{Limit, TARGETS};
+use super::target::Limit;
+use super::targets::TARGETS;
 
 /// How many times as bad as the committed one a ratio may be. A machine that others share, with a processor that is
 /// another one each time, moves ratios by a quarter of their value; what was forgotten on the hit path, a lock or an

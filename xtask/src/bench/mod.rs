@@ -15,6 +15,7 @@ mod scale;
 mod scoreboard;
 mod storefront;
 mod tables;
+mod target;
 mod targets;
 
 use std::process::ExitCode;

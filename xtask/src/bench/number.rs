@@ -37,6 +37,7 @@ pub(crate) fn with_unit(value: f64, unit: &str) -> String {
     match unit {
         "×" => times(value),
         "" => readable(value),
+        "1/s" => readable(value) + "/s",
         unit => format!("{} {unit}", readable(value)),
     }
 }

@@ -11,7 +11,8 @@ use super::results::{Figure, Results};
 use super::scoreboard::Peers;
 use super::storefront;
 use super::tables::sections;
-use super::targets::{Limit, TARGETS, Target};
+use super::target::{Limit, Target};
+use super::targets::{HELD, Held, TARGETS};
 use crate::Done;
 use crate::marks::put;
 use crate::shell::workspace;
@@ -83,6 +84,12 @@ impl Pages {
         self.document.push_str("| measure | target | measured | |\n| --- | ---: | ---: | --- |\n");
         for target in &TARGETS {
             let _ = writeln!(self.document, "{}", line(target, figures));
+        }
+        for Held { measure, limit, by, file } in &HELD {
+            let _ = writeln!(
+                self.document,
+                "| {measure} | {limit} | held by [`{by}`](../{file}) | met |"
+            );
         }
         let (measured, verdict) = match peers.and_then(Peers::stale) {
             Some((stale, trials)) => (format!("{stale} of {trials}"), verdict(stale == 0)),

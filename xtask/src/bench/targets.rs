@@ -1,28 +1,8 @@
-//! What the figures are to reach.
+//! What is to be reached.
 
-use super::groups::{RATIO, ratio};
-use super::results::Figure;
-
-/// A line of the table: some figures, and what each of them must not miss.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) measure: &'static str,
-    pub(crate) limit: Limit,
-    pub(crate) unit: &'static str,
-    bench: &'static str,
-    groups: &'static [&'static str],
-    subject: &'static str,
-    /// The subject of the same group that it is divided by; nothing if the figure itself is meant.
-    to: Option<&'static str>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Limit {
-    AtMost(f64),
-    AtLeast(f64),
-}
-
-use Limit::{AtLeast, AtMost};
+use super::groups::RATIO;
+use super::target::Limit::{AtLeast, AtMost};
+use super::target::{Limit, Target};
 
 /// The groups of the bench `ratios` that are about hits, and those of `hit` in which two threads read.
 const HITS: &[&str] = &["hit/arc/hot", "hit/arc/uniform", "hit/u64/hot", "hit/u64/uniform"];
@@ -36,7 +16,7 @@ const HITS_2: &[&str] = &[
 ];
 
 /// All of them. One more is one more line.
-pub(crate) const TARGETS: [Target; 10] = [
+pub(crate) const TARGETS: [Target; 17] = [
     hit("hit, plain entry, 1 thread, to `quick_cache`", AtMost(1.25), "plain", "quick_cache"),
     hit_2("hit, plain entry, 2 threads, to `quick_cache`", AtMost(1.25), "plain", "quick_cache"),
     hit(
@@ -79,6 +59,36 @@ pub(crate) const TARGETS: [Target; 10] = [
         subject: "tag of 1,000,000 entries",
         to: Some("tag of 1 entry"),
     },
+    latency(
+        "Redis invalidation latency, node to node, to raw, p50",
+        AtMost(1.15),
+        "node to node p50",
+        "raw redis-rs p50",
+    ),
+    latency(
+        "Redis invalidation latency, node to node, to raw, p99",
+        AtMost(1.5),
+        "node to node p99",
+        "raw redis-rs p99",
+    ),
+    flood(
+        "keys/s to 8 nodes over Redis, to one awaited `PUBLISH` per key",
+        AtLeast(100.0),
+        "ours / a PUBLISH each",
+    ),
+    flood(
+        "keys/s to 8 nodes over Redis, to raw `PUBLISH`es of batches of that size",
+        AtLeast(0.8),
+        "ours / batches of that size",
+    ),
+    idle("idle node on Redis, `Within(500 ms)`: round trips", AtMost(10.0), "round trips", "1/s"),
+    idle("idle node on Redis: processor", AtMost(0.2), "processor, node", "% of a core"),
+    idle(
+        "idle node on Redis: frames that are no beacons",
+        AtMost(0.0),
+        "broadcast frames but beacons",
+        "frames",
+    ),
 ];
 
 const fn hit(
@@ -99,98 +109,74 @@ const fn hit_2(
     Target { measure, limit, unit: RATIO, bench: "hit", groups: HITS_2, subject, to: Some(to) }
 }
 
-impl Limit {
-    pub(crate) fn holds(self, value: f64) -> bool {
-        match self {
-            AtMost(limit) => value <= limit,
-            AtLeast(limit) => value >= limit,
-        }
-    }
+const fn latency(
+    measure: &'static str,
+    limit: Limit,
+    subject: &'static str,
+    to: &'static str,
+) -> Target {
+    let groups = &["redis latency, 1", "redis latency, 8"];
+    Target { measure, limit, unit: RATIO, bench: "transport", groups, subject, to: Some(to) }
 }
 
-/// What was measured of a target: the best and the worst of its figures.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Reached {
-    pub(crate) best: f64,
-    pub(crate) worst: f64,
-    pub(crate) worst_in: &'static str,
+const fn flood(measure: &'static str, limit: Limit, subject: &'static str) -> Target {
+    let groups = &["redis throughput, 8 nodes"];
+    Target { measure, limit, unit: RATIO, bench: "transport", groups, subject, to: None }
 }
 
-impl Target {
-    /// What was measured; nothing unless all of its figures are there.
-    pub(crate) fn reached(&self, figures: &[Figure]) -> Option<Reached> {
-        let values = self.groups.iter().map(|group| Some((self.value(figures, group)?, *group)));
-        let mut values: Vec<(f64, &'static str)> = values.collect::<Option<_>>()?;
-        values.sort_by(|left, right| left.0.total_cmp(&right.0));
-        if matches!(self.limit, AtLeast(_)) {
-            values.reverse();
-        }
-        let (best, (worst, worst_in)) = (values.first()?.0, *values.last()?);
-        Some(Reached { best, worst, worst_in })
-    }
-
-    /// Whether it is about this figure.
-    pub(crate) fn is_about(&self, figure: &Figure) -> bool {
-        self.to.is_none()
-            && self.bench == figure.bench
-            && self.subject == figure.subject
-            && self.groups.contains(&figure.group.as_str())
-    }
-
-    fn value(&self, figures: &[Figure], group: &str) -> Option<f64> {
-        let figures = figures.iter().filter(|it| it.bench == self.bench && it.group == group);
-        let figures: Vec<&Figure> = figures.collect();
-        match self.to {
-            Some(to) => ratio(&figures, self.subject, to),
-            None => {
-                let is_it = |it: &&&Figure| it.subject == self.subject && it.unit == self.unit;
-                figures.iter().find(is_it).map(|it| it.value)
-            }
-        }
-    }
+const fn idle(
+    measure: &'static str,
+    limit: Limit,
+    subject: &'static str,
+    unit: &'static str,
+) -> Target {
+    let groups = &["idle node, Within(500 ms)"];
+    Target { measure, limit, unit, bench: "transport", groups, subject, to: None }
 }
+
+/// A target that a test holds: what is counted, in every run of the tests.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) measure: &'static str,
+    pub(crate) limit: &'static str,
+    /// The command that runs the test.
+    pub(crate) by: &'static str,
+    pub(crate) file: &'static str,
+}
+
+pub(crate) const HELD: [Held; 2] = [
+    Held {
+        measure: "1,000 simulated nodes, one reconnecting: `Sync` and `Synced` frames",
+        limit: "≤ 5",
+        by: "cargo test --release -p unstale-sim --test crowd",
+        file: "crates/sim/tests/crowd/main.rs",
+    },
+    Held {
+        measure: "1,000 simulated nodes reconnecting at once: `Sync` and `Synced` frames",
+        limit: "≤ 1,100",
+        by: "cargo test --release -p unstale-sim --test crowd",
+        file: "crates/sim/tests/crowd/main.rs",
+    },
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bench::benches::BENCHES;
-    use crate::bench::results::figure;
-
-    const TARGET: Target = Target {
-        measure: "hit",
-        limit: AtMost(1.25),
-        unit: RATIO,
-        bench: "hit",
-        groups: &["a", "b"],
-        subject: "plain",
-        to: Some("quick_cache"),
-    };
-
-    #[test]
-    fn the_worst_of_the_figures_counts() {
-        let mut figures = vec![
-            figure("hit", "a", "quick_cache", "ns", 10.0),
-            figure("hit", "a", "plain", "ns", 11.0),
-            figure("hit", "b", "quick_cache", "ns", 10.0),
-            // The same group in another benchmark is something else.
-            figure("ratios", "b", "plain", "ns", 99.0),
-        ];
-        assert_eq!(TARGET.reached(&figures), None);
-        figures.push(figure("hit", "b", "plain", "ns", 13.0));
-        let reached = Reached { best: 1.1, worst: 1.3, worst_in: "b" };
-        assert_eq!(TARGET.reached(&figures), Some(reached));
-        let turned = Target { limit: AtLeast(1.2), ..TARGET };
-        let reached = Reached { best: 1.3, worst: 1.1, worst_in: "a" };
-        assert_eq!(turned.reached(&figures), Some(reached));
-        assert!(AtMost(1.3).holds(1.3) && !AtMost(1.3).holds(1.31));
-        assert!(AtLeast(1.3).holds(1.3) && !AtLeast(1.3).holds(1.29));
-    }
+    use crate::shell::workspace;
 
     #[test]
     fn targets_are_about_benchmarks_that_there_are() {
         for target in &TARGETS {
             let is_there = BENCHES.iter().any(|bench| bench.name == target.bench);
             assert!(is_there && !target.groups.is_empty(), "{}", target.measure);
+        }
+    }
+
+    #[test]
+    fn targets_are_held_by_tests_that_there_are() {
+        for held in &HELD {
+            assert!(workspace().join(held.file).exists(), "{}", held.file);
         }
     }
 }

@@ -1,0 +1,147 @@
+//! A flood of single invalidations to eight nodes over Redis.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use unstale_benches::{Member, RedisServer, Report, flood};
+use unstale_redis::RedisTransport;
+
+use crate::Size;
+use crate::raw;
+
+const NODES: usize = 8;
+/// Keys published singly: a flood of them would take minutes.
+const SINGLES: u64 = 5_000;
+type Engine = quick_cache::sync::Cache<u64, u64>;
+
+pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let turns: Vec<Turn> = runtime.block_on(async {
+        let nodes = Nodes::start(server, size.keys).await;
+        let mut floor = Floor::start(server, size.keys).await;
+        let mut turns = Vec::new();
+        for round in 0..=size.rounds / 2 {
+            nodes.fill(size.keys);
+            let (ours, per_frame) = nodes.flood(size.keys).await;
+            floor.fill(size.keys);
+            let batched = floor.flood(size.keys, per_frame).await;
+            let single = floor.flood(SINGLES, 1).await;
+            if round > 0 {
+                turns.push(Turn { ours, per_frame, batched, single });
+            }
+        }
+        turns
+    });
+    let median = |figure: &dyn Fn(&Turn) -> f64| {
+        let mut figures: Vec<f64> = turns.iter().map(figure).collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    let group = "redis throughput, 8 nodes";
+    report.add(group, "one by one by 64 tasks", "keys/s", median(&|turn| turn.ours));
+    report.add(group, "keys in a frame", "keys", median(&|turn| turn.per_frame as f64));
+    report.add(group, "raw, a PUBLISH each", "keys/s", median(&|turn| turn.single));
+    report.add(group, "raw, batches of that size", "keys/s", median(&|turn| turn.batched));
+    report.add(group, "ours / a PUBLISH each", "×", median(&|turn| turn.ours / turn.single));
+    report.add(group, "ours / batches of that size", "×", median(&|turn| turn.ours / turn.batched));
+}
+
+/// Keys a second until the last receiver had removed the last key, and how many went together.
+struct Turn {
+    ours: f64,
+    per_frame: u64,
+    batched: f64,
+    single: f64,
+}
+
+/// A writer, and eight nodes that hold all keys.
+struct Nodes {
+    writer: Arc<Member>,
+    readers: Vec<Member>,
+}
+
+impl Nodes {
+    async fn start(server: &RedisServer, keys: u64) -> Self {
+        let transport = || RedisTransport::new(server.url(), "flood").unwrap();
+        let writer = Arc::new(Member::start(transport(), 2 * keys).await);
+        let mut readers = Vec::new();
+        for _ in 0..NODES {
+            readers.push(Member::start(transport(), 2 * keys).await);
+        }
+        Self { writer, readers }
+    }
+
+    fn fill(&self, keys: u64) {
+        for reader in &self.readers {
+            (0..keys).for_each(|key| reader.fill(key));
+        }
+    }
+
+    /// Keys a second, and how many went together.
+    async fn flood(&self, keys: u64) -> (f64, u64) {
+        let published = || self.writer.node.counters().frames_published;
+        let frames = published();
+        let took = flood(&self.writer, &self.readers, keys).await;
+        assert!(self.readers.iter().all(|reader| reader.cache.is_empty()), "an entry is left");
+        let frames = published() - frames;
+        (keys as f64 / took.as_secs_f64(), keys.div_ceil(frames.max(1)))
+    }
+}
+
+/// Raw subscribers that split each payload into keys and remove them from an engine of their own.
+struct Floor {
+    publisher: redis::aio::MultiplexedConnection,
+    engines: Vec<Arc<Engine>>,
+    progress: Vec<tokio::sync::watch::Receiver<u64>>,
+}
+
+const CHANNEL: &str = "floor";
+
+impl Floor {
+    async fn start(server: &RedisServer, keys: u64) -> Self {
+        let publisher = raw::publisher(server).await;
+        let (mut engines, mut progress) = (Vec::new(), Vec::new());
+        for _ in 0..NODES {
+            let engine = Arc::new(Engine::new(usize::try_from(2 * keys).unwrap()));
+            let mut messages = raw::subscriber(server, CHANNEL).await;
+            let (done, received) = tokio::sync::watch::channel(0);
+            engines.push(Arc::clone(&engine));
+            progress.push(received);
+            tokio::spawn(async move {
+                loop {
+                    let payload = raw::next(&mut messages).await;
+                    let keys = payload.as_chunks::<8>().0;
+                    for key in keys {
+                        engine.remove(&u64::from_le_bytes(*key));
+                    }
+                    done.send_modify(|done| *done += keys.len() as u64);
+                }
+            });
+        }
+        Self { publisher, engines, progress }
+    }
+
+    fn fill(&self, keys: u64) {
+        for engine in &self.engines {
+            (0..keys).for_each(|key| engine.insert(key, key));
+        }
+    }
+
+    /// One awaited `PUBLISH` after the other.
+    async fn flood(&mut self, keys: u64, per_frame: u64) -> f64 {
+        let before: Vec<u64> = self.progress.iter().map(|progress| *progress.borrow()).collect();
+        let begun = Instant::now();
+        let mut payload = Vec::new();
+        for first in (0..keys).step_by(usize::try_from(per_frame).unwrap()) {
+            payload.clear();
+            for key in first..(first + per_frame).min(keys) {
+                payload.extend_from_slice(&key.to_le_bytes());
+            }
+            raw::publish(&mut self.publisher, CHANNEL, &payload).await;
+        }
+        for (progress, before) in self.progress.iter_mut().zip(before) {
+            progress.wait_for(|done| done - before >= keys).await.unwrap();
+        }
+        keys as f64 / begun.elapsed().as_secs_f64()
+    }
+}
