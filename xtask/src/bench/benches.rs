@@ -37,7 +37,7 @@ pub(crate) const BENCHES: [Bench; 3] = [
         feature: None,
         form: Form::Criterion,
         quick: Some(&[
-            "hit/arc/(uniform|stream)/",
+            "hit/arc/(uniform|stream)/1",
             "--sample-size",
             "20",
             "--measurement-time",

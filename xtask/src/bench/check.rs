@@ -10,7 +10,11 @@ use super::targets::TARGETS;
 /// allocation, doubles them.
 pub(crate) const TOLERANCE: f64 = 1.5;
 
-/// Units of what is counted: the same on every machine, so it must not grow at all.
+/// The same for what is counted, on every machine. Hash tables are seeded anew in each run, and some fill up a little
+/// earlier than others: a hundredth is theirs.
+const COUNTED_TOLERANCE: f64 = 1.01;
+
+/// Units of what is counted.
 const COUNTED: [&str; 3] = ["allocations", "frames", "bytes"];
 
 /// What a comparison found.
@@ -82,7 +86,7 @@ fn compared(figures: &[Figure]) -> Vec<Compared> {
             }
             let is_ratio = row.unit == RATIO;
             let (value, tolerance) = match row.ratio {
-                _ if COUNTED.contains(&row.unit.as_str()) => (row.value, 1.0),
+                _ if COUNTED.contains(&row.unit.as_str()) => (row.value, COUNTED_TOLERANCE),
                 _ if is_ratio => (row.value, TOLERANCE),
                 Some(ratio) => (ratio, TOLERANCE),
                 None => continue,
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(regressions(&figures(18.1, 900.0, 2.0)), [slower]);
         let fewer = "redis: redis, ours: 0.59, committed 0.90, tolerance 1.5×";
         assert_eq!(regressions(&figures(12.0, 590.0, 2.0)), [fewer]);
-        let more = "footprint: fill, plain: 3.00, committed 2.00, tolerance 1×";
+        let more = "footprint: fill, plain: 3.00, committed 2.00, tolerance 1.01×";
         assert_eq!(regressions(&figures(12.0, 900.0, 3.0)), [more]);
     }
 

@@ -6,7 +6,7 @@ use super::results::Figure;
 const FLOORS: [&str; 5] = ["quick_cache", "raw", "bare", "quiet", "tag of 1 entry"];
 
 /// Other libraries' caches, which stand beside ours.
-const OTHERS: [&str; 2] = ["moka", "foyer"];
+const OTHERS: [&str; 2] = ["moka", "foyer_memory"];
 
 /// The unit of what is a ratio by itself.
 pub(crate) const RATIO: &str = "×";
@@ -27,7 +27,7 @@ pub(crate) fn kind(subject: &str) -> Kind {
     };
     if is_one_of(&FLOORS) {
         Kind::Floor
-    } else if subject.split('_').next().is_some_and(|first| OTHERS.contains(&first)) {
+    } else if is_one_of(&OTHERS) {
         Kind::Other
     } else {
         Kind::Ours
@@ -214,6 +214,8 @@ mod tests {
         assert_eq!(kind("raw redis-rs p50"), Kind::Floor);
         assert_eq!(kind("rawhide"), Kind::Ours);
         assert_eq!(kind("foyer_memory"), Kind::Other);
+        assert_eq!(kind("moka - quick_cache"), Kind::Other);
+        assert_eq!(kind("unstale - quick_cache"), Kind::Ours);
         assert_eq!(kind("plain"), Kind::Ours);
         assert!(is_tail("ours p99") && is_tail("ours p99 / raw p99") && is_tail("since max"));
         assert!(!is_tail("ours p50") && !is_tail("plain / quick_cache"));

@@ -47,6 +47,8 @@ fn of(bench: &Bench, arguments: &[&str], redis_server: &Path) -> Done<Vec<Figure
     }
     command.arg("--").args(arguments);
     command.env("CRITERION_HOME", &criterion_home).env(redis::VARIABLE, redis_server);
+    // Its figures are looked for in the workspace's folder.
+    command.env_remove("CARGO_TARGET_DIR");
     run(&mut command)?;
     let figures = match bench.form {
         Form::Criterion => criterion::figures(bench.name, &criterion_home)?,

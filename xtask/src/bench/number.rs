@@ -79,8 +79,8 @@ mod tests {
         );
         assert_eq!([times(1.0), times(17.25)], ["1.00×", "17.2×"]);
         assert_eq!(
-            [with_unit(3.0, "ns"), with_unit(3.0, ""), with_unit(3.0, "×")],
-            ["3 ns", "3", "3.00×"]
+            [with_unit(3.0, "ns"), with_unit(3.0, ""), with_unit(3.0, "1/s")],
+            ["3 ns", "3", "3/s"]
         );
     }
 }
