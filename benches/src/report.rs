@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::{Paired, Subject};
+
 /// Whether `--quick` is among the arguments of the benchmark: less of everything, for a look.
 pub fn is_quick() -> bool {
     std::env::args().any(|argument| argument == "--quick")
@@ -43,6 +45,19 @@ impl Report {
         let (group, subject) = (group.into(), subject.into());
         println!("{group:<28} {subject:<36} {value:>14.2} {unit}");
         self.figures.push(Figure { group, subject, unit, value });
+    }
+
+    /// Measures subjects in so many turns, a fifth of them in a quick run, and adds what each takes and how many times as long as the first, the floor.
+    pub fn compare(&mut self, group: &str, subjects: &[Subject<'_>], turns: usize) {
+        let turns = if is_quick() { turns / 5 } else { turns };
+        let paired = Paired::measure(subjects, turns);
+        let names = paired.names();
+        for (subject, name) in names.iter().enumerate() {
+            self.add(group, name, "ns", paired.ns(subject));
+            if subject > 0 {
+                self.add(group, format!("{name} / {}", names[0]), "×", paired.ratio(subject, 0));
+            }
+        }
     }
 
     /// Adds median and 99th percentile, in microseconds.

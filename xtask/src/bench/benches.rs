@@ -23,8 +23,11 @@ pub(crate) enum Form {
     Report,
 }
 
+/// Nodes that are moved by hand.
+const PROTOCOL: Option<&str> = Some("protocol");
+
 /// In the order in which they are run and shown. A quick run of all of them takes less than three minutes.
-pub(crate) const BENCHES: [Bench; 3] = [
+pub(crate) const BENCHES: [Bench; 7] = [
     Bench {
         name: "ratios",
         feature: None,
@@ -44,6 +47,40 @@ pub(crate) const BENCHES: [Bench; 3] = [
             "0.4",
         ]),
         title: "A hit",
+    },
+    Bench {
+        name: "fill",
+        feature: None,
+        form: Form::Criterion,
+        quick: Some(&["fill/room/", "--sample-size", "10", "--measurement-time", "0.4"]),
+        title: "A fill",
+    },
+    Bench {
+        name: "invalidate",
+        feature: None,
+        form: Form::Criterion,
+        quick: Some(&[
+            "invalidate/(present|absent|batch)",
+            "--sample-size",
+            "10",
+            "--measurement-time",
+            "0.4",
+        ]),
+        title: "An invalidation",
+    },
+    Bench {
+        name: "applying",
+        feature: PROTOCOL,
+        form: Form::Report,
+        quick: Some(&["--quick"]),
+        title: "A received key",
+    },
+    Bench {
+        name: "protocol",
+        feature: PROTOCOL,
+        form: Form::Criterion,
+        quick: None,
+        title: "The protocol",
     },
     Bench {
         name: "transport",

@@ -16,7 +16,7 @@ const HITS_2: &[&str] = &[
 ];
 
 /// All of them. One more is one more line.
-pub(crate) const TARGETS: [Target; 17] = [
+pub(crate) const TARGETS: [Target; 18] = [
     hit("hit, plain entry, 1 thread, to `quick_cache`", AtMost(1.25), "plain", "quick_cache"),
     hit_2("hit, plain entry, 2 threads, to `quick_cache`", AtMost(1.25), "plain", "quick_cache"),
     hit(
@@ -58,6 +58,20 @@ pub(crate) const TARGETS: [Target; 17] = [
         groups: &["tag"],
         subject: "tag of 1,000,000 entries",
         to: Some("tag of 1 entry"),
+    },
+    Target {
+        measure: "decoding and applying a received key, batches of 100, to removing it from `quick_cache`",
+        limit: AtMost(3.0),
+        unit: RATIO,
+        bench: "applying",
+        groups: &[
+            "applying/u64/present",
+            "applying/u64/absent",
+            "applying/arc/present",
+            "applying/arc/absent",
+        ],
+        subject: "decode and apply",
+        to: Some("quick_cache"),
     },
     latency(
         "Redis invalidation latency, node to node, to raw, p50",
