@@ -5,6 +5,7 @@ mod azure_cost;
 mod azure_speed;
 mod debian;
 mod figures;
+mod instructions;
 mod marks;
 mod mutants;
 mod rabbitmq;
@@ -15,6 +16,7 @@ mod sim;
 mod sim_figures;
 mod sources;
 mod test;
+mod valgrind;
 mod wrapper;
 
 use std::ffi::OsString;
@@ -26,11 +28,12 @@ const USAGE: &str = "\
 cargo xtask <command>
 
 commands:
-  test                 everything that must pass: all tests, the model tests, the architecture
+  test                 everything that must pass: all tests, the model tests, the architecture, the instructions
   referees             installs what the tests of Azure Service Bus and of its emulator judge them by, and prints where
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
+  instructions         counts the instructions of hits, fills, invalidations and received keys, and fails beyond a limit
   figures              measures, and writes docs/figures.md
   sim [arguments]      the simulator; `sim --help` says more
   sim-figures [parts]  runs the simulator, and writes what docs/simulation.md and README.md show of it. Parts:
@@ -94,6 +97,7 @@ fn run() -> Done<ExitCode> {
         "check-architecture" => architecture::run()?,
         "azure-cost" => azure_cost::write()?,
         "azure-speed" => azure_speed::write()?,
+        "instructions" => instructions::check()?,
         "figures" => figures::run_all()?,
         _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),
     }
