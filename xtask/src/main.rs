@@ -5,6 +5,7 @@ mod azure_cost;
 mod azure_speed;
 mod bench;
 mod debian;
+mod instructions;
 mod marks;
 mod mutants;
 mod packages;
@@ -17,6 +18,7 @@ mod sim;
 mod sim_figures;
 mod sources;
 mod test;
+mod valgrind;
 mod wrapper;
 
 use std::ffi::OsString;
@@ -28,13 +30,14 @@ const USAGE: &str = "\
 cargo xtask <command>
 
 commands:
-  test                 everything that must pass: all tests, the model tests, the architecture
+  test                 everything that must pass: all tests, the model tests, the architecture, the instructions
   referees             installs what the tests of Azure Service Bus and of its emulator judge them by, and prints where
   check-architecture   which crate may depend on which, and what the protocol may not use
   azure-cost           computes what docs/azure.md says a fleet costs on Azure Service Bus, and writes it there
   azure-speed          measures the Azure transport over the emulator (a minute), and writes it into docs/azure.md
   bench [options]      measures everything beside its floor and beside other libraries, an hour; writes benches/results/,
                        docs/benchmarks.md and the README's tables. `bench --help` says more
+  instructions         counts the instructions of hits, fills, invalidations and received keys, and fails beyond a limit
   scaling              measures what grows with the number of nodes (ten minutes), and writes it into docs/scaling.md.
                        [--quick]: a part, only shown
   sim [arguments]      the simulator; `sim --help` says more
@@ -111,6 +114,7 @@ fn run() -> Done<ExitCode> {
         "check-architecture" => architecture::run()?,
         "azure-cost" => azure_cost::write()?,
         "azure-speed" => azure_speed::write()?,
+        "instructions" => instructions::check()?,
         _ => return Err(format!("no such command: {command}\n\n{USAGE}").into()),
     }
     Ok(ExitCode::SUCCESS)

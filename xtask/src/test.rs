@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must pass.
 
 use crate::shell::{cargo, output, run};
-use crate::{Done, architecture, rabbitmq, redis, referees};
+use crate::{Done, architecture, instructions, rabbitmq, redis, referees};
 
 /// The simulator's package.
 const SIM: &str = "unstale-sim";
@@ -24,7 +24,8 @@ pub(crate) fn everything() -> Done {
     tests.env(redis::VARIABLE, &redis_server).env(referees::VARIABLE, &referees);
     tests.env(rabbitmq::VARIABLE, &rabbitmq_server);
     run(tests.args(["--features", FEATURES]))?;
-    model()
+    model()?;
+    instructions::check()
 }
 
 /// The simulator and what it says: first that a run repeats itself, on which all else rests. Optimised: it is a hundred

@@ -27,7 +27,7 @@ pub(crate) enum Form {
 const PROTOCOL: Option<&str> = Some("protocol");
 
 /// In the order in which they are run and shown. A quick run of all of them takes less than three minutes.
-pub(crate) const BENCHES: [Bench; 7] = [
+pub(crate) const BENCHES: [Bench; 8] = [
     Bench {
         name: "ratios",
         feature: None,
@@ -88,6 +88,13 @@ pub(crate) const BENCHES: [Bench; 7] = [
         form: Form::Report,
         quick: Some(&["--quick"]),
         title: "From node to node",
+    },
+    Bench {
+        name: "footprint",
+        feature: PROTOCOL,
+        form: Form::Report,
+        quick: Some(&[]),
+        title: "Memory",
     },
 ];
 

@@ -134,10 +134,8 @@ pub(crate) fn ratio(group: &[&Figure], subject: &str, to: &str) -> Option<f64> {
     (over.unit == under.unit && under.value != 0.0).then(|| over.value / under.value)
 }
 
+/// To the first floor of the group that has the same unit; a second one is compared with it too.
 fn ratio_to_floor(figure: &Figure, group: &[&Figure]) -> Option<f64> {
-    if kind(&figure.subject) == Kind::Floor {
-        return None;
-    }
     let is_floor = |it: &&&Figure| {
         kind(&it.subject) == Kind::Floor
             && it.unit != RATIO
@@ -145,7 +143,11 @@ fn ratio_to_floor(figure: &Figure, group: &[&Figure]) -> Option<f64> {
             && variant(&it.subject) == variant(&figure.subject)
     };
     let floor = group.iter().find(is_floor)?;
-    ratio(group, &figure.subject, &floor.subject)
+    if floor.subject == figure.subject {
+        None
+    } else {
+        ratio(group, &figure.subject, &floor.subject)
+    }
 }
 
 /// What a subject and its floor have in common: a batch of 100 is compared with a batch of 100.
@@ -184,13 +186,18 @@ mod tests {
             figure("transport", "redis", "ours / raw p99", RATIO, 1.4),
             figure("transport", "redis", "ours / sum of others", RATIO, 0.9),
             figure("transport", "redis", "ours", "keys/s", 5.0),
+            figure("transport", "redis", "raw, singly", "1/s", 2.0),
+            figure("transport", "redis", "raw, many", "1/s", 6.0),
         ];
         let groups = groups(&figures);
         assert_eq!(groups.len(), 2);
         let ratios = |group: &Group| group.rows.iter().map(|row| row.ratio).collect::<Vec<_>>();
         // What was measured in turns counts, not the ratio of the medians.
         assert_eq!(ratios(&groups[0]), [None, Some(1.25), Some(10.0)]);
-        assert_eq!(ratios(&groups[1]), [None, None, Some(1.1), Some(1.4), None, None]);
+        assert_eq!(
+            ratios(&groups[1]),
+            [None, None, Some(1.1), Some(1.4), None, None, None, Some(3.0)]
+        );
         assert!(groups.iter().all(Group::has_floor));
         assert!(!groups[0].is_like(&groups[1]));
     }

@@ -16,7 +16,7 @@ const HITS_2: &[&str] = &[
 ];
 
 /// All of them. One more is one more line.
-pub(crate) const TARGETS: [Target; 18] = [
+pub(crate) const TARGETS: [Target; 22] = [
     hit("hit, plain entry, 1 thread, to `quick_cache`", AtMost(1.25), "plain", "quick_cache"),
     hit_2("hit, plain entry, 2 threads, to `quick_cache`", AtMost(1.25), "plain", "quick_cache"),
     hit(
@@ -73,6 +73,30 @@ pub(crate) const TARGETS: [Target; 18] = [
         subject: "decode and apply",
         to: Some("quick_cache"),
     },
+    memory(
+        "memory of an entry without tags, beyond `quick_cache`",
+        AtMost(40.0),
+        &["footprint/entry"],
+        "unstale - quick_cache",
+    ),
+    memory(
+        "memory of a tag of an entry that has one",
+        AtMost(24.0),
+        &["footprint/tag of an entry"],
+        "each of 1",
+    ),
+    memory(
+        "memory of a tag of an entry that has two",
+        AtMost(24.0),
+        &["footprint/tag of an entry"],
+        "each of 2",
+    ),
+    memory(
+        "memory of a tag of an entry that has eight",
+        AtMost(24.0),
+        &["footprint/tag of an entry"],
+        "each of 8",
+    ),
     latency(
         "Redis invalidation latency, node to node, to raw, p50",
         AtMost(1.15),
@@ -121,6 +145,15 @@ const fn hit_2(
     to: &'static str,
 ) -> Target {
     Target { measure, limit, unit: RATIO, bench: "hit", groups: HITS_2, subject, to: Some(to) }
+}
+
+const fn memory(
+    measure: &'static str,
+    limit: Limit,
+    groups: &'static [&'static str],
+    subject: &'static str,
+) -> Target {
+    Target { measure, limit, unit: "bytes", bench: "footprint", groups, subject, to: None }
 }
 
 const fn latency(
