@@ -1,11 +1,15 @@
 //! What the benchmarks share: live nodes with caches, their floors, and where the figures go.
 
+#[cfg(feature = "protocol")]
+mod by_hand;
 mod keys;
 mod paired;
 mod report;
 
+#[cfg(feature = "protocol")]
+pub use by_hand::{HandClock, HandNode};
 pub use keys::{DRAWN, hot, uniform, zipf};
-pub use paired::{Paired, Subject, cpu_time};
+pub use paired::{Paired, Subject, cpu_time, timed};
 pub use report::{Quantiles, Report};
 
 use std::time::Duration;
