@@ -141,10 +141,15 @@ impl CellTable {
 
     /// To be called after the key was removed from its cache: who found it there before has its cell.
     /// Returns whether other entries may depend on it.
-    pub(crate) fn advance_key(&self, id: CellId, tick: u64) -> bool {
+    pub(crate) fn advance_key<K: Hash + ?Sized>(
+        &self,
+        cache_index: u64,
+        key: &K,
+        tick: u64,
+    ) -> bool {
         let any_key = self.any_key.load(Ordering::SeqCst);
         if any_key {
-            self.advance(id, tick);
+            self.advance(self.key_id(cache_index, key), tick);
         }
         any_key
     }
