@@ -5,6 +5,7 @@
 //! is run twice, doing an operation so often and twice as often: the difference is the operation's own.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -122,7 +123,7 @@ impl Counter {
     }
 
     fn total(&self, operation: &str, count: u64) -> Done<u64> {
-        let results = workspace().join("target/callgrind.out");
+        let results = workspace().join(format!("target/callgrind.{}.out", std::process::id()));
         let mut command = Command::new(&self.valgrind);
         command.arg("--tool=callgrind").arg(out_file(&results)).arg(&self.program);
         command.args([operation, &count.to_string()]);
@@ -131,7 +132,9 @@ impl Counter {
             let errors = String::from_utf8_lossy(&done.stderr);
             return Err(format!("failed: {}\n{}", shown(&command), errors.trim_end()).into());
         }
-        summary(&std::fs::read_to_string(&results)?)
+        let total = summary(&fs::read_to_string(&results)?);
+        fs::remove_file(&results)?;
+        total
     }
 }
 
