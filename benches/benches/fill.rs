@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::hint::black_box;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -21,12 +22,14 @@ type Value = Arc<str>;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Stores the values of all keys of a range.
+type FillAll = Box<dyn Fn(Range<u64>, &Value)>;
+
 /// A cache that is filled.
 struct Subject {
     name: String,
     clear: Box<dyn Fn()>,
-    /// Stores the values of all keys of this range.
-    fill: Box<dyn Fn(std::ops::Range<u64>, &Value)>,
+    fill: FillAll,
 }
 
 impl Subject {
@@ -36,7 +39,7 @@ impl Subject {
         fill: impl Fn(u64, &Value) + 'static,
     ) -> Self {
         // The loop is compiled once for every subject, so that no dynamic call is measured.
-        let fill = Box::new(move |keys: std::ops::Range<u64>, value: &Value| {
+        let fill = Box::new(move |keys: Range<u64>, value: &Value| {
             keys.for_each(|key| fill(key, value));
         });
         Self { name: name.into(), clear: Box::new(clear), fill }

@@ -160,12 +160,11 @@ fn nodes(report: &mut Report) {
 
 /// Other nodes that a node knows of, each by one frame with one key.
 fn origins(report: &mut Report) {
-    let clock = HandClock::new();
-    let mut receiver = HandNode::start(&clock);
+    let mut receiver = HandNode::start(&HandClock::new());
     let _local: Cache<u64, u64> = receiver.cache("rows", 1);
     let frames: Vec<_> = (0..MANY)
         .map(|key| {
-            let mut sender = HandNode::start(&clock);
+            let mut sender = HandNode::start(&HandClock::new());
             let remote: Cache<u64, u64> = sender.cache("rows", 1);
             drop(remote.invalidate(&key));
             // A frame of its own memory, as it comes from a network.
@@ -174,14 +173,14 @@ fn origins(report: &mut Report) {
         .collect();
     // The log keeps each frame: what a second one of the same node takes is not the node's.
     let one = {
-        let mut sender = HandNode::start(&clock);
+        let mut sender = HandNode::start(&HandClock::new());
         let remote: Cache<u64, u64> = sender.cache("rows", 1);
         let mut frames = Vec::new();
         for key in 0..MANY {
             drop(remote.invalidate(&key));
             frames.push(bytes::Bytes::copy_from_slice(&sender.frame()));
         }
-        let mut receiver = HandNode::start(&clock);
+        let mut receiver = HandNode::start(&HandClock::new());
         let _local: Cache<u64, u64> = receiver.cache("rows", 1);
         received(&mut receiver, &frames)
     };

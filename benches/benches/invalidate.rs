@@ -165,7 +165,7 @@ fn tags(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A cache with every key in it. What is dead is reclaimed later; then the floor drops its entries, and we do not.
+/// A cache with every key in it.
 fn clears(criterion: &mut Criterion) {
     let bench = Bench::start();
     let floor = quick_cache::sync::Cache::new(CAPACITY as usize);

@@ -10,7 +10,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use unstale::{Cache, Loaded};
 use unstale_benches::{CAPACITY, HandClock, HandNode, KEYS, raw};
 
@@ -93,17 +96,9 @@ fn targets(criterion: &mut Criterion) {
         for count in BATCHES {
             group.throughput(Throughput::Elements(count));
             let mut pair = Pair::new();
-            let floor = raw(|key| key);
-            group.bench_function(BenchmarkId::new("quick_cache", count), |bencher| {
-                bencher.iter_custom(|iterations| {
-                    let insert = |_: &mut ()| (0..count).for_each(|key| floor.insert(key, key));
-                    times(iterations, &mut (), insert, |(), ()| {
-                        (0..count).for_each(|key| {
-                            black_box(floor.remove(&key));
-                        });
-                    })
-                });
-            });
+            if let Targets::Keys = targets {
+                removals(&mut group, count);
+            }
             group.bench_function(BenchmarkId::new("encode", count), |bencher| {
                 bencher.iter_custom(|iterations| {
                     let mut took = Duration::ZERO;
@@ -127,7 +122,9 @@ fn targets(criterion: &mut Criterion) {
             });
             group.bench_function(BenchmarkId::new("apply", count), |bencher| {
                 let prepare = |pair: &mut Pair| {
-                    pair.fill(count);
+                    if let Targets::Keys = targets {
+                        pair.fill(count);
+                    }
                     let frame = pair.frame(targets, count);
                     pair.receiver.node().open(&frame)
                 };
@@ -143,16 +140,30 @@ fn targets(criterion: &mut Criterion) {
     }
 }
 
+/// The floor.
+fn removals(group: &mut BenchmarkGroup<'_, WallTime>, count: u64) {
+    let floor = raw(|key| key);
+    group.bench_function(BenchmarkId::new("quick_cache", count), |bencher| {
+        bencher.iter_custom(|iterations| {
+            let insert = |_: &mut ()| (0..count).for_each(|key| floor.insert(key, key));
+            times(iterations, &mut (), insert, |(), ()| {
+                (0..count).for_each(|key| {
+                    black_box(floor.remove(&key));
+                });
+            })
+        });
+    });
+}
+
 /// A frame of one key, received by a node that knows so many others, each of which says one in turn.
 fn origins(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("protocol/origins");
     for count in [1, 10, 1_000] {
-        let clock = HandClock::new();
-        let mut receiver = HandNode::start(&clock);
+        let mut receiver = HandNode::start(&HandClock::new());
         let local: Cache<u64, u64> = receiver.cache("rows", CAPACITY);
         let mut senders: Vec<_> = (0..count)
             .map(|_| {
-                let sender = HandNode::start(&clock);
+                let sender = HandNode::start(&HandClock::new());
                 let remote: Cache<u64, u64> = sender.cache("rows", 1);
                 (sender, remote)
             })

@@ -10,18 +10,20 @@ use unstale::simulation::{Limits, ManualNode, Request};
 use unstale::transport::{SequencerId, TransportErrorKind};
 use unstale::{Cache, Freshness, Runtime, State, Timestamp};
 
+/// No two nodes may draw the same identity, whichever their clock; and each run draws the same ones.
+static NEXT_SEED: AtomicU64 = AtomicU64::new(1);
+
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub struct HandClock {
     now_ns: AtomicU64,
-    next_seed: AtomicU64,
 }
 
 impl HandClock {
-    /// A clock for any number of nodes.
+    /// A clock for any number of nodes. Starting a node moves it.
     pub fn new() -> Arc<Self> {
         let hour_ns = 3_600_000_000_000;
-        Arc::new(Self { now_ns: AtomicU64::new(hour_ns), next_seed: AtomicU64::new(1) })
+        Arc::new(Self { now_ns: AtomicU64::new(hour_ns) })
     }
 
     /// Moves the clock forward, never back.
@@ -50,7 +52,7 @@ impl Runtime for HandClock {
     fn spawn(&self, _name: &'static str, _task: BoxFuture<()>) {}
 
     fn random_seed(&self) -> u64 {
-        self.next_seed.fetch_add(1, Ordering::Relaxed)
+        NEXT_SEED.fetch_add(1, Ordering::Relaxed)
     }
 }
 
