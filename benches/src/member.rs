@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use unstale::{Cache, Freshness, Node, State, Transport};
+use unstale::{Cache, Freshness, Node, NodeBuilder, State, Transport};
 
 /// The bound that nodes have unless told otherwise.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -40,8 +40,7 @@ impl Member {
     /// If it does not start.
     pub async fn start_on(lanes: Vec<Arc<dyn Transport>>, capacity: u64, within: Duration) -> Self {
         let builder = Node::builder("bench").freshness(Freshness::Within(within));
-        let builder =
-            lanes.into_iter().fold(builder, |builder, lane| builder.shared_transport(lane));
+        let builder = lanes.into_iter().fold(builder, NodeBuilder::shared_transport);
         let node = builder.build().expect("a valid configuration");
         let cache = node.cache("rows").capacity(capacity).build().expect("a valid configuration");
         assert!(node.status_stream().reaches(State::Live).await, "the node left");

@@ -203,6 +203,9 @@ fn poll(mut condition: impl FnMut() -> Result<Option<()>, String>) -> Result<(),
     Err(format!("redis-server was not ready within {} s", PATIENCE.as_secs()))
 }
 
+/// `INFO all` as it is sent.
+const QUESTION_BYTES: u64 = "*2\r\n$4\r\nINFO\r\n$3\r\nall\r\n".len() as u64;
+
 /// What a server has done: since its start, or between two moments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Work {
@@ -216,11 +219,13 @@ pub struct Work {
     pub bytes_out: u64,
     /// Processor time.
     pub cpu: Duration,
+    /// The length of the answer that says all this.
+    answer_bytes: u64,
 }
 
 impl Work {
     fn from_info(info: &str) -> Self {
-        let mut work = Self::default();
+        let mut work = Self { answer_bytes: info.len() as u64, ..Self::default() };
         for (name, value) in info.lines().filter_map(|line| line.trim_end().split_once(':')) {
             if let Some(command) = name.strip_prefix("cmdstat_") {
                 let calls = value.split(',').find_map(|part| part.strip_prefix("calls="));
@@ -253,9 +258,10 @@ impl Work {
         Self {
             calls: calls.collect(),
             reads: self.reads.saturating_sub(earlier.reads + 1),
-            bytes_in: self.bytes_in.saturating_sub(earlier.bytes_in),
-            bytes_out: self.bytes_out.saturating_sub(earlier.bytes_out),
+            bytes_in: self.bytes_in.saturating_sub(earlier.bytes_in + QUESTION_BYTES),
+            bytes_out: self.bytes_out.saturating_sub(earlier.bytes_out + earlier.answer_bytes),
             cpu: self.cpu.saturating_sub(earlier.cpu),
+            answer_bytes: self.answer_bytes,
         }
     }
 
@@ -274,7 +280,7 @@ mod tests {
     fn work_is_read_and_subtracted() {
         let info = |publishes: u32, infos: u32| {
             format!(
-                "# Stats\r\ntotal_net_input_bytes:{publishes}0\r\ntotal_reads_processed:{publishes}\r\n\
+                "# Stats\r\ntotal_net_input_bytes:{publishes}00\r\ntotal_reads_processed:{publishes}\r\n\
                  used_cpu_sys:0.5\r\nused_cpu_user:1.{publishes}\r\n\
                  cmdstat_publish:calls={publishes},usec=3\r\ncmdstat_info:calls={infos},usec=3\r\n"
             )
@@ -282,7 +288,7 @@ mod tests {
         let (before, after) = (Work::from_info(&info(1, 1)), Work::from_info(&info(5, 3)));
         let work = after.since(&before);
         assert_eq!((work.calls("publish"), work.calls("info"), work.calls("ping")), (4, 1, 0));
-        assert_eq!((work.reads, work.bytes_in), (3, 40));
+        assert_eq!((work.reads, work.bytes_in), (3, 400 - QUESTION_BYTES));
         assert_eq!(work.cpu, Duration::from_millis(400));
     }
 }

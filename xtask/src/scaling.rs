@@ -120,27 +120,29 @@ fn cluster(figures: &Figures) -> Done<String> {
     let group = "redis cluster, 8 nodes";
     let columns = [
         "keys a second",
-        "ns of the busiest server for a key",
-        "of all servers",
         "keys in a frame",
+        "busiest server, µs for a frame",
+        "busiest server, ns for a key",
+        "all servers, ns for a key",
     ];
     let mut table = header("eight nodes, a flood from one", columns.map(str::to_owned).into_iter());
     for name in SUBJECTS {
         let of = |what: &str| figures.of(group, &format!("{name}{what}"));
         writeln!(
             table,
-            "| {name} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            "| {name} | {:.0} | {:.0} | {:.1} | {:.0} | {:.0} |",
             of("")?,
+            of(", keys in a frame")?,
+            of(", busiest server a frame")?,
             of(", busiest server a key")?,
-            of(", all servers a key")?,
-            of(", keys in a frame")?
+            of(", all servers a key")?
         )?;
     }
-    let room = figures.of(group, "one server / busiest of three")?;
+    let room = figures.of(group, "one server / busiest of three, a frame")?;
     writeln!(
         table,
-        "\nThe busiest of three primaries spends a {room:.1}th part of what one server spends on a key: by so much \
-         the rate grows when each has a processor of its own."
+        "\nFor as many frames one server works {room:.1} times as long as the busiest of three: by so much the frames a \
+         second can grow when each primary has a processor of its own."
     )?;
     Ok(table)
 }

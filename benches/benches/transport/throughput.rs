@@ -1,9 +1,9 @@
 //! A flood of single invalidations to eight nodes over Redis.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use unstale_benches::{Member, RedisServer, Report, flood};
+use unstale_benches::{Member, RedisServer, Report, flood, process_cpu_time};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
@@ -12,6 +12,7 @@ use crate::raw;
 const NODES: usize = 8;
 /// Keys published singly: a flood of them would take minutes.
 const SINGLES: u64 = 5_000;
+
 type Engine = quick_cache::sync::Cache<u64, u64>;
 
 pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
@@ -22,12 +23,16 @@ pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
         let mut turns = Vec::new();
         for round in 0..=size.rounds / 2 {
             nodes.fill(size.keys);
+            let cpu = process_cpu_time();
             let (ours, per_frame) = nodes.flood(size.keys).await;
+            let ours_ns = spent_ns(cpu, size.keys);
             floor.fill(size.keys);
+            let cpu = process_cpu_time();
             let batched = floor.flood(size.keys, per_frame).await;
+            let batched_ns = spent_ns(cpu, size.keys);
             let single = floor.flood(SINGLES, 1).await;
             if round > 0 {
-                turns.push(Turn { ours, per_frame, batched, single });
+                turns.push(Turn { ours, ours_ns, per_frame, batched, batched_ns, single });
             }
         }
         turns
@@ -44,13 +49,23 @@ pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
     report.add(group, "raw, batches of that size", "keys/s", median(&|turn| turn.batched));
     report.add(group, "ours / a PUBLISH each", "×", median(&|turn| turn.ours / turn.single));
     report.add(group, "ours / batches of that size", "×", median(&|turn| turn.ours / turn.batched));
+    // Where the machine has other work, this says more: what sender and receivers have used of it.
+    report.add(group, "ours, processor a key", "ns", median(&|turn| turn.ours_ns));
+    report.add(group, "batches, processor a key", "ns", median(&|turn| turn.batched_ns));
+}
+
+/// Processor time of this process since then, for each of these keys: the sender and eight receivers.
+fn spent_ns(since: Duration, keys: u64) -> f64 {
+    (process_cpu_time() - since).as_secs_f64() * 1e9 / keys as f64
 }
 
 /// Keys a second until the last receiver had removed the last key, and how many went together.
 struct Turn {
     ours: f64,
+    ours_ns: f64,
     per_frame: u64,
     batched: f64,
+    batched_ns: f64,
     single: f64,
 }
 
