@@ -258,10 +258,12 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let early =
             mutation::active(Mutation::KeyTickBeforeRemoval).then(|| self.shared.next_tick());
         let removed = self.engine.remove(key);
-        // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
-        // where its cell has gone beyond for something else of the same hash.
-        let tick = early.unwrap_or_else(|| self.shared.next_tick());
-        if self.shared.cells.advance_key(self.index, key, tick) {
+        let cells = &self.shared.cells;
+        if cells.are_keys_watched() {
+            // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
+            // where its cell has gone beyond for something else of the same hash.
+            let tick = early.unwrap_or_else(|| self.shared.next_tick());
+            cells.advance_key(cells.key_id(self.index, key), tick);
             self.shared.note_deaths();
         }
         drop(stripe);
