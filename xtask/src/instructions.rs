@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_one() {
-        let limit = limit("get", 277.0, 3.0, "floor");
+        let limit = limit("some", 100.0, 2.0, "floor");
         assert!(!limit.is_exceeded(100.0, 50.0));
         assert!(limit.is_exceeded(101.0, 60.0));
         assert!(limit.is_exceeded(100.0, 49.0));
