@@ -66,9 +66,10 @@ pub struct HandNode {
 impl HandNode {
     /// A node that is live, since it is alone.
     pub fn start(clock: &Arc<HandClock>) -> Self {
-        // What it would say by itself as time passes is not what is measured.
+        // What it would say and forget by itself as time passes is not what is measured.
         let mut limits = Limits::default();
         limits.beacon_steady = Some(Duration::from_secs(1_000_000));
+        limits.vector_window = Some(Duration::from_secs(1_000_000));
         let node = ManualNode::builder("bench", Arc::clone(clock) as Arc<dyn Runtime>)
             .freshness(Freshness::Within(Duration::from_secs(600)))
             .limits(limits)
