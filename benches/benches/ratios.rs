@@ -1,16 +1,12 @@
 //! The ratios that the targets are about, each measured in turns with its floor:
 //! `cargo bench -p unstale-benches --bench ratios`. An argument keeps only the groups whose name contains it.
 
-#[path = "ratios/applying.rs"]
-mod applying;
 #[path = "ratios/hits.rs"]
 mod hits;
 #[path = "ratios/tags.rs"]
 mod tags;
 
-use std::time::Duration;
-
-use unstale_benches::{Paired, Report, Subject, cpu_time};
+use unstale_benches::Report;
 
 /// Turns of each group: a group of ten subjects takes about ten seconds.
 const TURNS: usize = 300;
@@ -22,31 +18,5 @@ fn main() {
         |group: &str| wanted.is_empty() || wanted.iter().any(|part| group.contains(part.as_str()));
     hits::measure(&mut report, &wanted);
     tags::measure(&mut report, &wanted);
-    applying::measure(&mut report, &wanted);
     report.write();
-}
-
-/// Measures a group whose first subject is the floor.
-fn group(report: &mut Report, name: &str, subjects: &[Subject<'_>]) {
-    let paired = Paired::measure(subjects, TURNS);
-    for (subject, what) in paired.names().iter().enumerate() {
-        report.add(name, what, "ns", paired.ns(subject));
-        if subject > 0 {
-            report.add(
-                name,
-                format!("{what} / {}", paired.names()[0]),
-                "×",
-                paired.ratio(subject, 0),
-            );
-        }
-    }
-}
-
-/// The processor time that this takes, so often.
-fn timed(count: u64, mut body: impl FnMut(u64)) -> Duration {
-    let start = cpu_time();
-    for index in 0..count {
-        body(index);
-    }
-    cpu_time() - start
 }

@@ -1,5 +1,7 @@
 //! What the benchmarks share: live nodes with caches, their floors, and where the figures go.
 
+#[cfg(feature = "protocol")]
+mod by_hand;
 mod flood;
 mod keys;
 mod member;
@@ -7,10 +9,12 @@ mod paired;
 mod redis_server;
 mod report;
 
+#[cfg(feature = "protocol")]
+pub use by_hand::{HandClock, HandNode};
 pub use flood::{TASKS, flood};
 pub use keys::{DRAWN, hot, uniform, zipf};
 pub use member::Member;
-pub use paired::{Paired, Subject, cpu_time, process_cpu_time};
+pub use paired::{Paired, Subject, cpu_time, process_cpu_time, timed};
 pub use redis_server::{Cluster, Meter, RedisServer, Work};
 pub use report::{Quantiles, Report};
 

@@ -19,6 +19,15 @@ fn processor_time(clock: rustix::time::ClockId) -> Duration {
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
 
+/// The processor time that this takes, so often.
+pub fn timed(count: u64, mut body: impl FnMut(u64)) -> Duration {
+    let start = cpu_time();
+    for index in 0..count {
+        body(index);
+    }
+    cpu_time() - start
+}
+
 /// Does something this often, and says how long it took.
 pub type Subject<'a> = (&'a str, Box<dyn Fn(u64) -> Duration + 'a>);
 

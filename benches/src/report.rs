@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::{Paired, Subject};
+
 /// The figures of one run of one benchmark, in the order in which they were measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -38,6 +40,18 @@ impl Report {
         let (group, subject) = (group.into(), subject.into());
         println!("{group:<28} {subject:<36} {value:>14.2} {unit}");
         self.figures.push(Figure { group, subject, unit, value });
+    }
+
+    /// Measures subjects in so many turns, and adds what each takes and how many times as long as the first, the floor.
+    pub fn compare(&mut self, group: &str, subjects: &[Subject<'_>], turns: usize) {
+        let paired = Paired::measure(subjects, turns);
+        let names = paired.names();
+        for (subject, name) in names.iter().enumerate() {
+            self.add(group, name, "ns", paired.ns(subject));
+            if subject > 0 {
+                self.add(group, format!("{name} / {}", names[0]), "×", paired.ratio(subject, 0));
+            }
+        }
     }
 
     /// Adds median and 99th percentile, in microseconds.

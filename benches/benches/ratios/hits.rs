@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unstale::{Cache, CacheValue, LoadContext};
-use unstale_benches::{Bench, CAPACITY, KEYS, Report, Subject, cpu_time, hot, raw, uniform};
+use unstale_benches::{Bench, CAPACITY, KEYS, Report, Subject, cpu_time, hot, raw, timed, uniform};
 use unstale_memory::Hub;
 
-use crate::{group, timed};
+use crate::TURNS;
 
 pub(crate) fn measure(report: &mut Report, wanted: &dyn Fn(&str) -> bool) {
     let bench = Bench::start();
@@ -53,7 +53,7 @@ fn values<V: CacheValue>(
         ("get_or_load", loads(keys, &plain, bench)),
         ("moka", reads(keys, move |key| moka.get(key))),
     ];
-    group(report, name, &subjects);
+    report.compare(name, &subjects, TURNS);
 }
 
 /// Reads of the keys drawn in advance, round and round.

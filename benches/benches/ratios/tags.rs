@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use unstale::{Cache, Loaded};
-use unstale_benches::{Bench, Report, Subject};
+use unstale_benches::{Bench, Report, Subject, timed};
 
-use crate::{group, timed};
+use crate::TURNS;
 
 const MANY: u64 = 1_000_000;
 
@@ -27,5 +27,5 @@ pub(crate) fn measure(report: &mut Report, wanted: &dyn Fn(&str) -> bool) {
         ("tag of 1 entry", invalidate("one")),
         ("tag of 1,000,000 entries", invalidate("million")),
     ];
-    group(report, "tag", &subjects);
+    report.compare("tag", &subjects, TURNS);
 }

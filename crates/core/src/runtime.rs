@@ -197,10 +197,11 @@ impl Runtime for TokioRuntime {
 mod os {
     use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
+    /// These clocks start when the machine does: they are not negative, and end in 584 years.
+    #[inline]
     fn ns(time: Timespec) -> u64 {
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-        seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+        let (seconds, nanos) = (time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned());
+        seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
     }
 
     pub(super) fn boot_ns() -> u64 {

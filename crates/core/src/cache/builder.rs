@@ -100,7 +100,7 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
     }
 
     /// Room for this total weight, in whatever unit `weigher` uses (bytes, say). It is called once per
-    /// entry; what it says is taken as at least 1 and at most 4,294,967,295. The room is divided among the
+    /// entry; what it says is taken as at least 1 and at most 2,147,483,647. The room is divided among the
     /// parts of a concurrent table: an entry heavier than one part is not admitted.
     pub fn capacity_by_weight(
         mut self,
@@ -112,8 +112,8 @@ impl<K: CacheKey, V: CacheValue> CacheBuilder<K, V> {
         self
     }
 
-    /// Entries expire this long after their load began. Taken in whole milliseconds, at least one and at
-    /// most 49 days.
+    /// Entries expire this long after their load began. Taken in whole milliseconds, at least one; from 24
+    /// days on in whole seconds, and at most 68 years.
     pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
         self.time_to_live = Some(time_to_live);
         self

@@ -139,14 +139,14 @@ impl CellTable {
         self.advance(id, tick);
     }
 
-    /// To be called after the key was removed from its cache: who found it there before has its cell.
-    /// Returns whether other entries may depend on it.
-    pub(crate) fn advance_key(&self, id: CellId, tick: u64) -> bool {
-        let any_key = self.any_key.load(Ordering::SeqCst);
-        if any_key {
-            self.advance(id, tick);
-        }
-        any_key
+    /// Whether any entry was ever built from a key. To be asked after a key was removed from its cache: who found it
+    /// there before has its cell.
+    pub(crate) fn are_keys_watched(&self) -> bool {
+        self.any_key.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn advance_key(&self, id: CellId, tick: u64) {
+        self.advance(id, tick);
     }
 
     fn advance(&self, id: CellId, tick: u64) {

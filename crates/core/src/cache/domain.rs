@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::shim::lock;
 use crate::shim::sync::Mutex;
 use crate::shim::sync::atomic::{AtomicU64, Ordering};
-use crate::target::Target;
+use crate::target::{Group, Keys, Target};
 use crate::time::Timestamp;
 
 /// Where an invalidation comes from.
@@ -28,21 +28,21 @@ pub(crate) enum Origin {
     Unknown,
 }
 
-/// What became of a target that was applied.
+/// What became of a group that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
     /// What it names is gone.
     Done,
     /// This node has no such cache.
     UnknownCache,
-    /// The key cannot be read here: the whole cache was cleared instead.
+    /// A key cannot be read here: the whole cache was cleared instead.
     SchemaMismatch,
 }
 
 /// A cache as its domain sees it, whatever its types.
 pub(crate) trait AnyCache: Send + Sync {
     fn name(&self) -> &Arc<str>;
-    fn apply_key(&self, schema: u64, key: &[u8], origin: Origin) -> Applied;
+    fn apply_keys(&self, schema: u64, keys: &Keys, origin: Origin) -> Applied;
     fn apply_clear(&self, origin: Origin);
     /// Loads in flight will not be stored.
     fn void_loads(&self);
@@ -305,18 +305,30 @@ impl Domain {
         Some(cache)
     }
 
-    /// Invalidates what a target names. Returns once no read that starts later can see it.
-    pub(crate) fn apply(&self, target: &Target, origin: Origin) -> Applied {
+    /// Invalidates what a group names. Returns once no read that starts later can see it.
+    pub(crate) fn apply(&self, group: &Group, origin: Origin) -> Applied {
         let coarse = mutation::active(Mutation::EveryTargetClearsAll);
-        let target = if coarse { &Target::Everything } else { target };
-        let applied = self.apply_to_caches(target, origin);
+        let group = if coarse { &Group::Everything } else { group };
+        let applied = self.apply_to_caches(group, origin);
         #[cfg(feature = "simulation")]
-        match origin {
-            Origin::Local => {}
-            Origin::Node(node) => self.tell(|probe| probe.applied(target.into(), Some(node))),
-            Origin::Unknown => self.tell(|probe| probe.applied(target.into(), None)),
+        {
+            let node = match origin {
+                Origin::Local => return applied,
+                Origin::Node(node) => Some(node),
+                Origin::Unknown => None,
+            };
+            let tell = |probe: &dyn crate::simulation::Probe| {
+                crate::simulation::Named::all(group).for_each(|named| probe.applied(named, node));
+            };
+            self.tell(tell);
         }
         applied
+    }
+
+    /// [`apply`](Self::apply) for a single target.
+    #[cfg(test)]
+    pub(crate) fn apply_one(&self, target: &Target, origin: Origin) -> Applied {
+        self.apply(&crate::target::Batch::from(target.clone()).groups()[0], origin)
     }
 
     /// Tells the probe, if there is one.
@@ -333,24 +345,24 @@ impl Domain {
         let _second = self.probe.set(Watching(probe));
     }
 
-    fn apply_to_caches(&self, target: &Target, origin: Origin) -> Applied {
-        match target {
-            Target::Key { cache, schema, key } => match self.shared.cache(cache) {
-                Some(cache) => cache.apply_key(*schema, key, origin),
+    fn apply_to_caches(&self, group: &Group, origin: Origin) -> Applied {
+        match group {
+            Group::Keys { cache, schema, keys } => match self.shared.cache(cache) {
+                Some(cache) => cache.apply_keys(*schema, keys, origin),
                 None => Applied::UnknownCache,
             },
-            Target::Tag(tag) => {
+            Group::Tag(tag) => {
                 self.shared.apply_tag(tag);
                 Applied::Done
             }
-            Target::Cache(cache) => match self.shared.cache(cache) {
+            Group::Cache(cache) => match self.shared.cache(cache) {
                 Some(cache) => {
                     cache.apply_clear(origin);
                     Applied::Done
                 }
                 None => Applied::UnknownCache,
             },
-            Target::Everything => {
+            Group::Everything => {
                 for cache in self.shared.caches() {
                     cache.apply_clear(origin);
                 }

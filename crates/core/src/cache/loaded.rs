@@ -50,7 +50,7 @@ impl<V> Loaded<V> {
     }
 
     /// The entry expires this long after the load began, instead of after the cache's time to live.
-    /// Taken in whole milliseconds, at least one and at most 49 days.
+    /// Taken in whole milliseconds, at least one; from 24 days on in whole seconds, and at most 68 years.
     pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
         self.time_to_live = Some(time_to_live);
         self

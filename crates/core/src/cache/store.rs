@@ -28,7 +28,7 @@ use crate::mutation::{self, Mutation};
 use crate::receipt::Receipt;
 use crate::shim::lock;
 use crate::shim::sync::Mutex;
-use crate::target::Target;
+use crate::target::{Keys, Target};
 use crate::time::Timestamp;
 
 /// Dead and expired entries are looked for at most this often: it means going through all entries.
@@ -258,15 +258,15 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let early =
             mutation::active(Mutation::KeyTickBeforeRemoval).then(|| self.shared.next_tick());
         let removed = self.engine.remove(key);
-        // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
-        // where its cell has gone beyond for something else of the same hash.
-        let tick = early.unwrap_or_else(|| self.shared.next_tick());
         let cells = &self.shared.cells;
-        if cells.advance_key(cells.key_id(self.index, key), tick) {
+        if cells.are_keys_watched() {
+            // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
+            // where its cell has gone beyond for something else of the same hash.
+            let tick = early.unwrap_or_else(|| self.shared.next_tick());
+            cells.advance_key(cells.key_id(self.index, key), tick);
             self.shared.note_deaths();
         }
         drop(stripe);
-        self.counters.invalidated_keys.add(1);
         self.events.removed(key, origin.into());
         removed
     }
@@ -291,6 +291,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let here = !mutation::active(Mutation::InvalidateNotAppliedHere);
         let apply = |key: &&K| self.apply(key, Origin::Local);
         let removed: Vec<_> = keys.iter().filter(|_| here).map(apply).collect();
+        self.counters.invalidated_keys.add(removed.len() as u64);
         let receipt = self.shared.uplink.publish(targets);
         drop(removed);
         receipt
@@ -321,14 +322,19 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
         &self.settings.name
     }
 
-    fn apply_key(&self, schema: u64, key: &[u8], origin: Origin) -> Applied {
-        if schema == self.settings.schema && key.len() <= self.settings.max_key_bytes {
-            let applied = self.contained(|| {
+    fn apply_keys(&self, schema: u64, keys: &Keys, origin: Origin) -> Applied {
+        if schema == self.settings.schema {
+            let apply = |key| {
                 let removed = self.apply(&key::decode(key)?, origin);
                 drop(removed);
                 Some(())
+            };
+            let applied = keys.iter().all(|key| {
+                key.len() <= self.settings.max_key_bytes
+                    && self.contained(|| apply(key)).flatten().is_some()
             });
-            if applied.flatten().is_some() {
+            self.counters.invalidated_keys.add(keys.len() as u64);
+            if applied {
                 return Applied::Done;
             }
         }

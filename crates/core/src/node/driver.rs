@@ -12,7 +12,7 @@ use crate::cache::domain::{Applied, Domain, Origin};
 use crate::mutation::{self, Mutation};
 use crate::protocol::{Counters, Output, PublishId, Replica, State, Warning};
 use crate::runtime::{BoxFuture, Runtime};
-use crate::target::Target;
+use crate::target::Group;
 use crate::time::Timestamp;
 use crate::transport::{Item, Subscription, Transport, TransportError};
 
@@ -312,8 +312,8 @@ impl Driver {
             }
             Output::Apply { targets, origin } => {
                 let origin = origin.map_or(Origin::Unknown, Origin::Node);
-                for target in &targets {
-                    self.apply(domain, target, origin);
+                for group in targets.groups() {
+                    self.apply(domain, group, origin);
                 }
             }
             Output::DropBefore(as_of) => {
@@ -333,9 +333,9 @@ impl Driver {
         }
     }
 
-    fn apply(&mut self, domain: &Domain, target: &Target, origin: Origin) {
-        if domain.apply(target, origin) == Applied::SchemaMismatch
-            && let Target::Key { cache, .. } = target
+    fn apply(&mut self, domain: &Domain, group: &Group, origin: Origin) {
+        if domain.apply(group, origin) == Applied::SchemaMismatch
+            && let Group::Keys { cache, .. } = group
         {
             let warning = Warning::SchemaMismatch(cache.to_string());
             self.replica.warn(warning, self.node.runtime.now());

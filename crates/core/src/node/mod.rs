@@ -118,9 +118,9 @@ impl Node {
 
     /// Drops every entry of every cache of every node.
     pub fn clear(&self) -> Receipt {
-        let everything = crate::target::Target::Everything;
+        let everything = crate::target::Group::Everything;
         self.inner.domain.apply(&everything, crate::cache::domain::Origin::Local);
-        self.inner.domain.shared.uplink.publish(vec![everything])
+        self.inner.domain.shared.uplink.publish(vec![crate::target::Target::Everything])
     }
 
     /// The node's condition now.

@@ -228,7 +228,7 @@ mod tests {
 
     fn frame(number: u64, attempt: u32, tag: &str) -> Received {
         let codec = Codec::new("n".into(), None);
-        let body = Body::Targets(vec![Target::Tag(tag.into())]);
+        let body = Body::Targets([Target::Tag(tag.into())].into_iter().collect());
         let origin = (number > 0).then_some((ORIGIN, number));
         codec.open(&codec.frame(&codec.compared(origin, &body), attempt)).unwrap()
     }

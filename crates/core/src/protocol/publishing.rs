@@ -126,7 +126,7 @@ impl Replica {
             && let Some((targets, place)) = self.outbox.take(self.max_targets_bytes())
         {
             self.publisher.last_sealed -= 1;
-            let mut changed = self.seal(&Body::Targets(targets), place);
+            let mut changed = self.seal(&Body::Targets(targets.into_iter().collect()), place);
             changed.attempt = attempt;
             self.publisher.head.sealed = Some(changed);
         }
@@ -142,13 +142,13 @@ impl Replica {
                 return Some(sealed.clone());
             }
             // Too long ago: what it named is not known any more.
-            return Some(self.seal(&Body::Targets(vec![Target::Everything]), 0));
+            return Some(self.seal(&Body::Targets(Target::Everything.into()), 0));
         }
         if let Some((targets, place)) = self.outbox.take(self.max_targets_bytes()) {
             if mutation::active(Mutation::ReceiptAtSealing) {
                 self.outputs.push_back(Output::Accepted(place));
             }
-            return Some(self.seal(&Body::Targets(targets), place));
+            return Some(self.seal(&Body::Targets(targets.into_iter().collect()), place));
         }
         if self.leaving {
             return Some(self.seal(&Body::Goodbye, 0));
@@ -251,7 +251,7 @@ impl Replica {
         if let Some(in_flight) = self.publisher.head.in_flight.take() {
             self.outputs.push_back(Output::CancelPublish(in_flight.id));
         }
-        let mut clear = self.seal(&Body::Targets(vec![Target::Everything]), place);
+        let mut clear = self.seal(&Body::Targets(Target::Everything.into()), place);
         clear.replacement = true;
         self.publisher.head = Head { sealed: Some(clear), ..Head::default() };
         self.publish_numbered(now);

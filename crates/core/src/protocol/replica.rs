@@ -18,7 +18,7 @@ use super::vector::Vector;
 use super::wire::{Codec, Mark, Numbered, Unreadable};
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
-use crate::target::Target;
+use crate::target::Batch;
 use crate::time::Timestamp;
 use crate::transport::{SequencerId, TransportError};
 
@@ -43,7 +43,7 @@ pub(crate) enum Output {
     /// Apply to every cache.
     Apply {
         /// What to invalidate.
-        targets: Vec<Target>,
+        targets: Batch,
         /// Who said so; `None` for a foreign publisher.
         origin: Option<NodeId>,
     },

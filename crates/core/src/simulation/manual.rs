@@ -20,7 +20,7 @@ use crate::protocol::{
 };
 use crate::receipt::{Receipt, Ticket};
 use crate::runtime::{BoxFuture, Runtime};
-use crate::target::Target;
+use crate::target::{Group, Target};
 use crate::time::Timestamp;
 use crate::transport::{SequencerId, TransportError};
 
@@ -163,7 +163,7 @@ impl ManualNode {
 
     /// Invalidates everything, here and everywhere.
     pub fn clear(&self) -> Receipt {
-        self.domain.apply(&Target::Everything, Origin::Local);
+        self.domain.apply(&Group::Everything, Origin::Local);
         self.domain.shared.uplink.publish(vec![Target::Everything])
     }
 
@@ -190,8 +190,8 @@ impl ManualNode {
         match output {
             Output::Apply { targets, origin } => {
                 let origin = origin.map_or(Origin::Unknown, Origin::Node);
-                for target in &targets {
-                    self.domain.apply(target, origin);
+                for group in targets.groups() {
+                    self.domain.apply(group, origin);
                 }
             }
             Output::DropBefore(as_of) => self.domain.drop_before(as_of),

@@ -1,7 +1,7 @@
 //! Telling a simulation what a node does to its caches.
 
 use crate::node_id::NodeId;
-use crate::target::Target;
+use crate::target::Group;
 use crate::time::Timestamp;
 
 /// Is told what a node's driver does to its caches, each time after it was done. What the application's own
@@ -38,13 +38,17 @@ pub enum Named<'a> {
     Everything,
 }
 
-impl<'a> From<&'a Target> for Named<'a> {
-    fn from(target: &'a Target) -> Self {
-        match target {
-            Target::Key { cache, key, .. } => Self::Key { cache, key },
-            Target::Tag(tag) => Self::Tag(tag),
-            Target::Cache(cache) => Self::Cache(cache),
-            Target::Everything => Self::Everything,
-        }
+impl<'a> Named<'a> {
+    /// All that a group names, one after the other.
+    pub(crate) fn all(group: &'a Group) -> Box<dyn Iterator<Item = Self> + 'a> {
+        let one = match group {
+            Group::Keys { cache, keys, .. } => {
+                return Box::new(keys.iter().map(|key| Self::Key { cache, key }));
+            }
+            Group::Tag(tag) => Self::Tag(tag),
+            Group::Cache(cache) => Self::Cache(cache),
+            Group::Everything => Self::Everything,
+        };
+        Box::new(std::iter::once(one))
     }
 }

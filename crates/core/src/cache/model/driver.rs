@@ -22,7 +22,7 @@ pub(super) fn hit_and_driver() {
     beside(
         &world,
         move |world| {
-            world.node.domain.apply(&target, Origin::Unknown);
+            world.node.domain.apply_one(&target, Origin::Unknown);
             world.node.prove_now();
         },
         |_| assert_not_old(&cache),

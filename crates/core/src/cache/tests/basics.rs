@@ -41,14 +41,14 @@ async fn an_invalidated_key_is_gone_at_once_and_published() {
     assert_eq!((&**name, &key[..]), ("names", &[1, b'a'][..]));
     // What was published has the same effect when it comes back.
     cache.get_or_load(&"a".to_owned(), |_| async { ok(2) }).await.unwrap();
-    assert_eq!(node.domain.apply(&published[0], Origin::Unknown), Applied::Done);
+    assert_eq!(node.domain.apply_one(&published[0], Origin::Unknown), Applied::Done);
     assert_eq!(cache.get("a"), None);
     let other = Target::Key { cache: name.clone(), schema: schema + 1, key: key.clone() };
     cache.get_or_load(&"b".to_owned(), |_| async { ok(2) }).await.unwrap();
-    assert_eq!(node.domain.apply(&other, Origin::Unknown), Applied::SchemaMismatch);
+    assert_eq!(node.domain.apply_one(&other, Origin::Unknown), Applied::SchemaMismatch);
     assert_eq!(cache.get("b"), None);
     let unknown = Target::Cache("other".into());
-    assert_eq!(node.domain.apply(&unknown, Origin::Unknown), Applied::UnknownCache);
+    assert_eq!(node.domain.apply_one(&unknown, Origin::Unknown), Applied::UnknownCache);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn clearing_drops_everything() {
     assert!(first.is_empty());
     load(&first, 1, 1).await;
     let origin = Origin::Node(NodeId::from_bytes([1; 16]));
-    node.domain.apply(&Target::Everything, origin);
+    node.domain.apply_one(&Target::Everything, origin);
     assert_eq!((first.get(&1), second.get(&1)), (None, None));
 }
 

@@ -98,9 +98,9 @@ async fn events_tell_why() {
     assert_eq!(events.next().await, removed(1, Cause::InvalidatedLocally));
     let published = node.uplink.take_published();
     let (from, by) = (Origin::Node(OTHER), Cause::InvalidatedBy(OTHER));
-    node.domain.apply(published.last().unwrap(), from);
+    node.domain.apply_one(published.last().unwrap(), from);
     assert_eq!(events.next().await, removed(1, by));
-    node.domain.apply(published.last().unwrap(), Origin::Unknown);
+    node.domain.apply_one(published.last().unwrap(), Origin::Unknown);
     assert_eq!(events.next().await, removed(1, Cause::InvalidatedByUnknown));
     cache.begin_fill(&2).insert(2);
     cache.begin_fill(&2).insert(3);

@@ -18,7 +18,7 @@ use super::{ok, poll};
 /// What other nodes say of a key.
 fn apply<K: CacheKey>(node: &TestNode, key: Bytes) -> Applied {
     let target = Target::Key { cache: "c".into(), schema: key::fingerprint::<K>(""), key };
-    node.domain.apply(&target, Origin::Unknown)
+    node.domain.apply_one(&target, Origin::Unknown)
 }
 
 fn cache<K: CacheKey, V: CacheValue>(node: &TestNode) -> Cache<K, V> {
@@ -102,7 +102,7 @@ fn values_that_panic_when_they_are_dropped() {
     assert!(cache.is_empty(), "one after the other");
     armed.store(false, Ordering::Relaxed);
     assert!(cache.begin_fill(&1).insert(bomb(&armed)));
-    node.domain.apply(&Target::Tag("t".into()), Origin::Unknown);
+    node.domain.apply_one(&Target::Tag("t".into()), Origin::Unknown);
     assert!(cache.get(&1).is_some());
 }
 

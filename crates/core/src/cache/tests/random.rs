@@ -148,7 +148,7 @@ impl World {
             }
             Step::ChangeAndDropAll { row } => {
                 self.change(row);
-                self.node.domain.apply(&Target::Everything, Origin::Unknown);
+                self.node.domain.apply_one(&Target::Everything, Origin::Unknown);
             }
             Step::BeginFill { row } => {
                 let fill = self.levels[0].begin_fill(&row);

@@ -95,7 +95,7 @@ async fn a_refused_frame_becomes_a_clear_under_a_new_identity() {
     soon("published", node.invalidate_tag("t").published()).await.unwrap();
     assert_ne!(node.id(), before);
     let frames: Vec<_> = frames.lock().unwrap().iter().map(open).collect();
-    assert_eq!(frames[1].body, Ok(Body::Targets(vec![Target::Everything])));
+    assert_eq!(frames[1].body, Ok(Body::Targets([Target::Everything].into_iter().collect())));
     assert_eq!(frames[1].header.origin, Some((node.id(), 1)));
     let refused = |warning: &Warning| matches!(warning, Warning::FrameRejected(_));
     assert!(node.status().warnings.iter().any(refused));

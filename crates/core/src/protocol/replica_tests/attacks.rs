@@ -131,7 +131,7 @@ fn witness() -> (Told, Vec<Mark>) {
     let mut told = Told::live(1);
     let mut marks = Vec::new();
     for number in 1..=8 {
-        let body = Body::Targets(vec![large_key(number as u8)]);
+        let body = Body::Targets([large_key(number as u8)].into_iter().collect());
         let compared = codec().compared(Some((OTHER, number)), &body);
         marks.push(Mark { origin: OTHER, number, attempt: 1, digest: digest(&compared) });
         told.replica.frame(&codec().frame(&compared, 1), at(3_000));

@@ -126,7 +126,7 @@ fn a_fence_that_does_not_return_is_told_of_before_it_ends_the_subscription() {
 fn only_a_node_that_hears_the_same_server_witnesses() {
     for (sequencer, witnessed) in [("one", true), ("two", false)] {
         let mut replica = synced();
-        let targets = Body::Targets(vec![Target::Everything]);
+        let targets = Body::Targets([Target::Everything].into_iter().collect());
         let marked = frame(OTHER, 1, &targets);
         replica.frame(&marked, at(1_200));
         replica.frame(&frame(OTHER, 2, &targets), at(1_201));
@@ -164,11 +164,11 @@ fn only_a_node_that_hears_the_same_server_witnesses() {
 fn a_frame_under_our_identity_that_we_did_not_seal_makes_us_another_node() {
     let mut replica = synced();
     let before = replica.id();
-    let forged = Body::Targets(vec![Target::Tag("t".into())]);
+    let forged = Body::Targets([Target::Tag("t".into())].into_iter().collect());
     replica.frame(&frame(before, 1_000, &forged), at(1_200));
     assert_ne!(replica.id(), before);
     let outputs = outputs(&mut replica);
-    let applied = Output::Apply { targets: vec![Target::Tag("t".into())], origin: None };
+    let applied = Output::Apply { targets: Target::Tag("t".into()).into(), origin: None };
     assert!(outputs.contains(&applied) && outputs.contains(&Output::DropBefore(at(1_200))));
     assert!(replica.status().warnings.contains(&Warning::ClonedIdentity));
 }
@@ -187,7 +187,7 @@ fn another_number_of_lanes_stops_serving_until_it_is_no_longer_seen() {
 #[test]
 fn the_largest_numbers_and_ranges_are_survived() {
     let mut replica = synced();
-    let targets = Body::Targets(vec![Target::Everything]);
+    let targets = Body::Targets([Target::Everything].into_iter().collect());
     for number in [u64::MAX, u64::MAX - 1, 1] {
         replica.frame(&frame(OTHER, number, &targets), at(1_200));
     }
@@ -207,7 +207,7 @@ fn the_largest_numbers_and_ranges_are_survived() {
 fn a_mark_counts_only_in_the_order_that_it_was_met_in() {
     for (successor, marked) in [("one", true), ("two", false)] {
         let mut replica = synced();
-        let targets = Body::Targets(vec![Target::Everything]);
+        let targets = Body::Targets([Target::Everything].into_iter().collect());
         replica.frame(&frame(OTHER, 1, &targets), at(1_200));
         settle(&mut replica, at(1_200));
         let error = crate::transport::TransportErrorKind::Demoted.error("demoted");

@@ -55,7 +55,7 @@ impl ModelCache {
     pub(super) fn carry_out(&mut self, output: &Output) {
         match output {
             Output::Apply { targets, .. } => {
-                targets.iter().for_each(|target| self.invalidate(target));
+                targets.iter().for_each(|target| self.invalidate(&target));
             }
             Output::DropBefore(as_of) => {
                 self.drops += 1;

@@ -229,7 +229,7 @@ impl World {
         if self.broker.up {
             let version = self.oracle.commit(key);
             let codec = Codec::new(NAMESPACE.into(), None);
-            let body = Body::Targets(vec![key_target(key)]);
+            let body = Body::Targets([key_target(key)].into_iter().collect());
             let compared = change(codec.compared(None, &body).to_vec());
             self.accept(&codec.frame(&compared, 0));
             self.oracle.completed(key, version, None, self.now);

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bytes::{Malformed, Reader, Write, varint_len};
 use crate::node_id::NodeId;
-use crate::target::Target;
+use crate::target::{Batch, Group, Keys, Target};
 use crate::transport::SequencerId;
 
 const TARGETS: u8 = 1;
@@ -34,7 +34,7 @@ pub(crate) type Numbered = (NodeId, u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     /// Invalidations. Numbered, or anonymous from a foreign publisher.
-    Targets(Vec<Target>),
+    Targets(Batch),
     /// Shows that nothing before it was lost. Numbered.
     Beacon {
         /// How many lanes the sender has.
@@ -124,7 +124,7 @@ impl Body {
         match self {
             Self::Targets(targets) => {
                 out.put_u8(TARGETS);
-                write_targets(out, targets);
+                write_batch(out, targets);
             }
             Self::Beacon { lanes, slice } => {
                 out.put_u8(BEACON);
@@ -165,7 +165,7 @@ impl Body {
 
     pub(super) fn read(reader: &mut Reader) -> Result<Self, Malformed> {
         let body = match reader.u8("kind")? {
-            TARGETS => Self::Targets(read_targets(reader)?),
+            TARGETS => Self::Targets(read_batch(reader)?),
             BEACON => Self::Beacon { lanes: reader.u16("lanes")?, slice: read_vector(reader)? },
             GOODBYE => Self::Goodbye,
             FENCE => Self::Fence { token: reader.u64("token")? },
@@ -192,30 +192,25 @@ impl Body {
 }
 
 /// Neighbouring keys of one cache share a group, so that its name travels once.
-fn write_targets(out: &mut BytesMut, targets: &[Target]) {
-    let groups = || targets.chunk_by(same_group);
-    out.put_varint(groups().count() as u64);
-    for group in groups() {
-        match &group[0] {
-            Target::Everything => out.put_u8(EVERYTHING),
-            Target::Cache(cache) => {
+fn write_batch(out: &mut BytesMut, batch: &Batch) {
+    out.put_varint(batch.groups().len() as u64);
+    for group in batch.groups() {
+        match group {
+            Group::Everything => out.put_u8(EVERYTHING),
+            Group::Cache(cache) => {
                 out.put_u8(CACHE);
                 out.put_blob(cache.as_bytes());
             }
-            Target::Tag(tag) => {
+            Group::Tag(tag) => {
                 out.put_u8(TAG);
                 out.put_blob(tag.as_bytes());
             }
-            Target::Key { cache, schema, .. } => {
+            Group::Keys { cache, schema, keys } => {
                 out.put_u8(KEYS);
                 out.put_blob(cache.as_bytes());
                 out.put_u64_le(*schema);
-                out.put_varint(group.len() as u64);
-                for target in group {
-                    if let Target::Key { key, .. } = target {
-                        out.put_blob(key);
-                    }
-                }
+                out.put_varint(keys.len() as u64);
+                out.put_slice(keys.packed());
             }
         }
     }
@@ -244,27 +239,33 @@ pub(crate) fn target_len(target: &Target, previous: Option<&Target>) -> usize {
     }
 }
 
-fn read_targets(reader: &mut Reader) -> Result<Vec<Target>, Malformed> {
-    let groups = reader.count(1, "targets")?;
-    let mut targets = Vec::with_capacity(groups);
-    for _ in 0..groups {
-        match reader.u8("target")? {
-            EVERYTHING => targets.push(Target::Everything),
-            CACHE => targets.push(Target::Cache(reader.text("cache")?)),
-            TAG => targets.push(Target::Tag(reader.text("tag")?)),
+fn read_batch(reader: &mut Reader) -> Result<Batch, Malformed> {
+    let count = reader.count(1, "targets")?;
+    let mut groups = Vec::with_capacity(count);
+    for _ in 0..count {
+        groups.push(match reader.u8("target")? {
+            EVERYTHING => Group::Everything,
+            CACHE => Group::Cache(reader.text("cache")?),
+            TAG => Group::Tag(reader.text("tag")?),
             KEYS => {
                 let cache = reader.text("cache")?;
                 let schema = reader.u64("schema")?;
-                let keys = reader.count(1, "keys")?;
-                for _ in 0..keys {
-                    let key = reader.blob("key")?;
-                    targets.push(Target::Key { cache: cache.clone(), schema, key });
-                }
+                Group::Keys { cache, schema, keys: read_keys(reader)? }
             }
             _ => return Err(Malformed("target")),
-        }
+        });
     }
-    Ok(targets)
+    Ok(Batch::new(groups))
+}
+
+/// Looks at the length of every key, and leaves them where they are.
+fn read_keys(reader: &mut Reader) -> Result<Keys, Malformed> {
+    let count = reader.count(1, "keys")?;
+    let all = reader.rest();
+    for _ in 0..count {
+        reader.skip_blob("key")?;
+    }
+    Ok(Keys::from_packed(all.slice(..all.len() - reader.remaining()), count))
 }
 
 /// Bytes of one entry of a vector.

@@ -94,6 +94,13 @@ impl Reader {
         self.bytes(len, field)
     }
 
+    /// Passes over what [`blob`](Self::blob) would return.
+    pub(super) fn skip_blob(&mut self, field: &'static str) -> Result<(), Malformed> {
+        let len = self.count(1, field)?;
+        self.rest.advance(len);
+        Ok(())
+    }
+
     /// A length-prefixed UTF-8 string, still as bytes.
     pub(super) fn text(&mut self, field: &'static str) -> Result<std::sync::Arc<str>, Malformed> {
         let bytes = self.blob(field)?;

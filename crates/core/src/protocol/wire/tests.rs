@@ -52,7 +52,7 @@ fn vector() -> impl Strategy<Value = Vec<Numbered>> {
 fn body() -> impl Strategy<Value = Body> {
     let sequencer = proptest::option::of(vec(any::<u8>(), 1..40).prop_map(SequencerId::new));
     prop_oneof![
-        vec(target(), 0..8).prop_map(Body::Targets),
+        vec(target(), 0..8).prop_map(|targets| Body::Targets(targets.into_iter().collect())),
         (any::<u16>(), vector()).prop_map(|(lanes, slice)| Body::Beacon { lanes, slice }),
         Just(Body::Goodbye),
         any::<u64>().prop_map(|token| Body::Fence { token }),
@@ -103,7 +103,7 @@ proptest! {
             let previous = index.checked_sub(1).map(|index| &targets[index]);
             estimate += target_len(target, previous);
         }
-        let compared = codec.compared(None, &Body::Targets(targets));
+        let compared = codec.compared(None, &Body::Targets(targets.into_iter().collect()));
         prop_assert!(codec.frame(&compared, 1).len() <= estimate);
     }
 
@@ -183,7 +183,8 @@ fn a_rotated_key_still_verifies() {
 fn a_newer_version_keeps_its_number() {
     let codec = Codec::new("shop".into(), None);
     let origin = Some((NodeId::from_bytes([1; 16]), 5));
-    let mut compared = codec.compared(origin, &Body::Targets(vec![Target::Everything])).to_vec();
+    let mut compared =
+        codec.compared(origin, &Body::Targets([Target::Everything].into_iter().collect())).to_vec();
     compared[0] = 9;
     let received = codec.open(&codec.frame(&compared, 1)).unwrap();
     assert_eq!(received.header.origin, origin);
@@ -213,13 +214,13 @@ fn the_documented_frames_are_these_bytes() {
     };
     let unsigned = Codec::new("shop".into(), None);
     let anonymous = |target| {
-        let compared = unsigned.compared(None, &Body::Targets(vec![target]));
+        let compared = unsigned.compared(None, &Body::Targets([target].into_iter().collect()));
         unsigned.frame(&compared, 0)
     };
     let origin: [u8; 16] = std::array::from_fn(|place| place as u8);
     let secret = Authentication::sign_with(1, b"a secret of enough bytes");
     let signed = Codec::new("shop".into(), Some(secret));
-    let keys = Body::Targets(vec![key(7), key(300)]);
+    let keys = Body::Targets([key(7), key(300)].into_iter().collect());
     let compared = signed.compared(Some((NodeId::from_bytes(origin), 5)), &keys);
     let expected = [
         anonymous(Target::Cache("products".into())),

@@ -1,8 +1,12 @@
 //! What an invalidation names.
 
+mod batch;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+pub(crate) use batch::{Batch, Group, Keys};
 
 /// What an invalidation names: a key of a cache, a tag, a whole cache, or everything.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
