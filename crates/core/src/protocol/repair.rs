@@ -152,7 +152,7 @@ impl Replica {
         if mutation::active(Mutation::WitnessWithoutMark) {
             after_mark = after_mark.or(mark.map(|_| self.log.first()));
         }
-        let mut wait = self.wait_up_to(self.spread(self.config.witness_delay));
+        let mut wait = self.wait_for_turn(self.config.witness_delay);
         if after_mark.is_none() && sync.mark.is_some() {
             wait += self.config.stranger_delay;
         }
@@ -183,10 +183,16 @@ impl Replica {
         }
     }
 
-    /// Delays of answers grow with the number of nodes that could give one, so that one speaks for all.
-    fn spread(&self, delay: Duration) -> Duration {
-        let nodes = u32::try_from(self.vector.len()).unwrap_or(u32::MAX);
-        delay.saturating_mul(1 + nodes / 64).min(self.config.sync_deadline / 4)
+    /// How long to let others answer first, so that one speaks for all.
+    ///
+    /// The time grows with the number of nodes that could answer, and most of them draw a late moment: the density
+    /// grows exponentially, so that few are early however many there are, and fewer still before they have heard
+    /// those (Nonnenmacher and Biersack, 1999; RFC 5740, `RandomBackoff`).
+    fn wait_for_turn(&mut self, delay: Duration) -> Duration {
+        let known = u32::try_from(self.vector.len()).unwrap_or(u32::MAX);
+        let most = delay.saturating_mul(1 + known / 64).min(self.config.sync_deadline / 4);
+        let steepness = f64::from(known.saturating_add(1)).ln() + 1.0;
+        most.mul_f64((self.rng.f64() * steepness.exp_m1()).ln_1p() / steepness)
     }
 
     fn answer(
@@ -301,8 +307,7 @@ impl Replica {
             let wait = if own {
                 Duration::ZERO
             } else {
-                let most = self.spread(self.config.helper_delay);
-                self.config.helper_delay + self.wait_up_to(most)
+                self.config.helper_delay + self.wait_for_turn(self.config.helper_delay)
             };
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));
