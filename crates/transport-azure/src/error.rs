@@ -89,7 +89,14 @@ pub(crate) fn http_refused(doing: &str, answer: &Answer, detail: &str) -> Transp
             Kind::Unauthorized,
             "; check the credential and its rights: Send and Listen, and Manage to create subscriptions",
         ),
-        403 => (Kind::Throttled, "; a quota is exhausted, or the network is not allowed in"),
+        403 if names_a_denial(detail) => (
+            Kind::Unauthorized,
+            "; check the credential's rights, and whether the namespace's network rules let this machine in",
+        ),
+        403 => (
+            Kind::Throttled,
+            "; a quota is exhausted: see the topic's size and the namespace's limits",
+        ),
         404 | 410 => (Kind::NotFound, "; create it, or check its name and the namespace"),
         413 => (Kind::Rejected, "; lower `max_frame_bytes` to what the tier takes"),
         429 | 503 => (Kind::Throttled, "; the namespace is throttled or busy"),
@@ -106,6 +113,13 @@ pub(crate) fn http_refused(doing: &str, answer: &Answer, detail: &str) -> Transp
         }
         _ => error,
     }
+}
+
+/// Whether a forbidden request lacks a right. The status is the same for an exhausted quota, and what is taken for one
+/// is at least tried again.
+fn names_a_denial(detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    ["prevented", "denied", "authoriz", "claim"].iter().any(|word| detail.contains(word))
 }
 
 /// One short line of the service's text, without any signature that it may quote.
@@ -148,6 +162,21 @@ mod tests {
         let busy = amqp_refused("sending", "com.microsoft:server-busy", None);
         assert_eq!(busy.retry_after(), Some(BUSY_WAIT));
         assert!(amqp_refused("sending", "amqp:not-found", None).retry_after().is_none());
+    }
+
+    #[test]
+    fn a_forbidden_request_is_for_a_quota_or_for_a_missing_right() {
+        for (detail, kind) in [
+            ("SubCode=40300. The maximum number of subscriptions was reached", Kind::Throttled),
+            ("MessagingEntity exceeds its size quota", Kind::Throttled),
+            ("", Kind::Throttled),
+            ("Ip has been prevented to connect to the endpoint", Kind::Unauthorized),
+            ("Unauthorized access. 'Manage' claim(s) are required", Kind::Unauthorized),
+        ] {
+            let status = hyper::StatusCode::FORBIDDEN;
+            let answer = Answer { status, headers: Default::default(), body: Default::default() };
+            assert_eq!(http_refused("asking", &answer, detail).kind(), kind, "{detail}");
+        }
     }
 
     #[test]
