@@ -25,8 +25,9 @@ pub(crate) enum Limit {
 impl Limit {
     pub(crate) fn holds(self, value: f64) -> bool {
         match self {
-            Self::AtMost(limit) => value <= limit,
-            Self::AtLeast(limit) => value >= limit,
+            // A sum divided again is not exactly what was added.
+            Self::AtMost(limit) => value <= limit * (1.0 + 1e-9),
+            Self::AtLeast(limit) => value >= limit * (1.0 - 1e-9),
         }
     }
 }
@@ -106,6 +107,7 @@ mod tests {
         let turned = Target { limit: AtLeast(1.2), ..TARGET };
         let reached = Reached { best: 1.3, worst: 1.1, worst_in: "a" };
         assert_eq!(turned.reached(&figures), Some(reached));
+        assert!(AtMost(24.0).holds(24.000_000_000_000_004));
         assert!(AtMost(1.3).holds(1.3) && !AtMost(1.3).holds(1.31));
         assert!(AtLeast(1.3).holds(1.3) && !AtLeast(1.3).holds(1.29));
     }
