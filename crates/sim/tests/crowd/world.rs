@@ -260,7 +260,7 @@ impl World {
                 }
                 Request::CancelPublish(_) => {}
                 Request::Fence(token) => {
-                    self.schedule(at, Event::Fence { node, connection, token })
+                    self.schedule(at, Event::Fence { node, connection, token });
                 }
             }
         }
