@@ -94,7 +94,7 @@ impl World {
             let freshness = Freshness::Within(Duration::from_secs(5));
             let manual = ManualNode::builder(NAMESPACE, runtime).freshness(freshness).build();
             let cache = manual.cache("rows").capacity(1_000).build().unwrap();
-            manual_fences(&mut world.nodes, manual, cache);
+            world.nodes.push(Slot::new(manual, cache));
             // A deployment takes some seconds.
             let at = world.now() + world.random.u64(..2_000_000_000);
             world.nodes[node].wake_at = at;
@@ -260,7 +260,7 @@ impl World {
                 }
                 Request::CancelPublish(_) => {}
                 Request::Fence(token) => {
-                    self.schedule(at, Event::Fence { node, connection, token })
+                    self.schedule(at, Event::Fence { node, connection, token });
                 }
             }
         }
@@ -274,10 +274,12 @@ impl World {
     }
 }
 
-fn manual_fences(nodes: &mut Vec<Slot>, mut manual: ManualNode, cache: Cache<u64, u64>) {
-    manual.adapt_fences();
-    let (connection, subscribed, stream, wake_at) = (1, false, 0, u64::MAX);
-    nodes.push(Slot { manual, cache, connection, subscribed, stream, wake_at });
+impl Slot {
+    fn new(mut manual: ManualNode, cache: Cache<u64, u64>) -> Self {
+        manual.adapt_fences();
+        let (connection, subscribed, stream, wake_at) = (1, false, 0, u64::MAX);
+        Self { manual, cache, connection, subscribed, stream, wake_at }
+    }
 }
 
 /// The kind of a frame without authentication that has an origin.
