@@ -188,17 +188,6 @@ impl Moment {
         Self { now, ..self }
     }
 
-    /// The oldest as-of that [`accepts`](Self::accepts) accepts; zero if everything is proven fresh enough.
-    #[inline]
-    pub(crate) fn oldest_accepted(&self, demand: Demand) -> u64 {
-        let now = self.now.as_nanos();
-        let oldest = |proof: u64, limit_ns: u64| {
-            if now <= proof.saturating_add(limit_ns) { 0 } else { now - limit_ns }
-        };
-        let within = oldest(self.horizon, demand.within_ns);
-        within.max(oldest(self.connected_until, demand.cap_ns))
-    }
-
     /// Whether a read that began at this moment may be answered with a value of this as-of.
     #[inline]
     pub(crate) fn accepts(&self, as_of: u64, demand: Demand) -> bool {

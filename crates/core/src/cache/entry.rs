@@ -165,6 +165,25 @@ impl Lifetime {
         }
     }
 
+    /// The lifetime of what was built from something older: so much older than the start of its load, from which
+    /// its time to live counts. With it, by how much the as-of is to be earlier, less than one unit, so that it ends to
+    /// the nanosecond.
+    pub(crate) fn of_load(time_to_live: Duration, older: Duration) -> (Self, Duration) {
+        let whole = Self::new(time_to_live);
+        if older.is_zero() {
+            return (whole, Duration::ZERO);
+        }
+        let ends = Duration::from_nanos(whole.as_nanos()).saturating_add(older).min(Self::LONGEST);
+        let down = Self::new(ends);
+        if Duration::from_nanos(down.as_nanos()) >= ends {
+            return (down, Duration::ZERO);
+        }
+        let next = down.0 + 1;
+        let seconds = || u32::try_from(ends.as_secs() + 1).unwrap_or(u32::MAX) | Self::SECONDS;
+        let up = Self(if next == Self::SECONDS { seconds() } else { next });
+        (up, Duration::from_nanos(up.as_nanos()) - ends)
+    }
+
     #[inline]
     fn is_over(self, from_ns: u64, now_ns: u64) -> bool {
         self != Self::UNLIMITED && now_ns.saturating_sub(from_ns) >= self.as_nanos()
@@ -213,6 +232,32 @@ mod tests {
         assert_eq!(
             Duration::from_nanos(Lifetime::new(Lifetime::LONGEST).as_nanos()),
             Lifetime::LONGEST
+        );
+    }
+
+    #[test]
+    fn what_was_built_from_something_older_ends_to_the_nanosecond() {
+        let (day, millis) = (Duration::from_secs(86_400), Duration::from_millis);
+        for limit in [millis(1), millis(500), day, 40 * day] {
+            for older in [
+                Duration::ZERO,
+                Duration::from_nanos(1),
+                millis(7),
+                24 * day + millis(3),
+                50 * day + millis(300),
+            ] {
+                let (lifetime, earlier) = Lifetime::of_load(limit, older);
+                assert_eq!(Duration::from_nanos(lifetime.as_nanos()), limit + older + earlier);
+                assert!(earlier < Duration::from_secs(1));
+            }
+        }
+        // Units change in between: what is rounded up must not be read in the other unit.
+        let edge = millis((1 << 31) - 1);
+        let (lifetime, earlier) =
+            Lifetime::of_load(millis(1), edge - millis(1) + Duration::from_nanos(1));
+        assert_eq!(
+            Duration::from_nanos(lifetime.as_nanos()),
+            edge + Duration::from_nanos(1) + earlier
         );
     }
 

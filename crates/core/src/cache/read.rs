@@ -12,7 +12,7 @@ use tracing::trace;
 use super::cells::Cell;
 use super::context::{self, Current};
 use super::domain::Moment;
-use super::entry::{Entry, Stamp, Verdict};
+use super::entry::{Entry, Verdict};
 use super::error::LoadError;
 use super::flights::{self, Failure, Flight, Outcome, Void};
 use super::load::{Lead, Unshared};
@@ -41,25 +41,6 @@ pub(crate) struct Read {
     began: Option<Timestamp>,
     /// Whether waiting for a load would have closed a cycle.
     cut: bool,
-}
-
-/// What is enough to be served; what falls short of it is looked at more closely.
-struct Needed {
-    now: u64,
-    as_of: u64,
-    tick: u64,
-}
-
-impl Needed {
-    const NEVER_ENOUGH: Self = Self { now: u64::MAX, as_of: u64::MAX, tick: u64::MAX };
-
-    #[inline]
-    fn is_met_by(&self, stamp: &Stamp) -> bool {
-        stamp.as_of >= self.as_of
-            && stamp.tick >= self.tick
-            && stamp.dependencies_hold()
-            && !stamp.is_expired(self.now, u64::MAX)
-    }
 }
 
 /// How a read goes on after it did not find its entry.
@@ -189,42 +170,15 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let needed = self.needed(moment);
         let found = self.engine.get_if(key, |stamp| {
-            needed.is_met_by(stamp) || {
-                let judged = self.judge_closely(stamp, moment);
-                verdict.set(Some(judged));
-                judged == Verdict::Serve
-            }
+            let judged = self.judge_for_read(stamp, moment, self.settings.demand);
+            verdict.set(Some(judged));
+            judged == Verdict::Serve
         });
         if found.is_some() {
             self.counters.hit();
         }
         found
-    }
-
-    /// Apart, so that the quick way stays small.
-    #[cold]
-    #[inline(never)]
-    fn judge_closely(&self, stamp: &Stamp, moment: &Moment) -> Verdict {
-        self.judge(stamp, moment, self.settings.demand)
-    }
-
-    /// What is enough for an entry to be served to a read that began at `moment`, worked out before the entry is found.
-    ///
-    /// What is invalidated between this and the finding is invalidated while the read runs: it may answer as if it
-    /// had been faster. What was invalidated before is seen here, in this order: the horizon is in `moment`, and
-    /// whatever was applied before it was moved there is loaded after it.
-    #[inline]
-    fn needed(&self, moment: &Moment) -> Needed {
-        // A time to idle is written down at each hit.
-        if self.settings.idle_ns != u64::MAX {
-            return Needed::NEVER_ENOUGH;
-        }
-        let now = moment.now.as_nanos();
-        let barrier = self.shared.barrier();
-        let unproven = moment.oldest_accepted(self.settings.demand);
-        Needed { now, as_of: barrier.max(unproven), tick: self.clear.tick() }
     }
 
     /// Counts a read that was not served, and reclaims what it found.

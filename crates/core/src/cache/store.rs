@@ -29,7 +29,7 @@ use crate::receipt::Receipt;
 use crate::shim::lock;
 use crate::shim::sync::Mutex;
 use crate::target::{Keys, Target};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, saturating_nanos};
 
 /// Dead and expired entries are looked for at most this often: it means going through all entries.
 const RECLAIM_EVERY: Duration = Duration::from_secs(10);
@@ -117,9 +117,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     {
         let entry = self.engine.get(key)?;
         let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
-            self.judge(&entry.stamp, &self.shared.moment(demand), demand)
+            self.judge_for_read(&entry.stamp, &self.shared.moment(demand), demand)
         } else {
-            self.judge(&entry.stamp, moment, demand)
+            self.judge_for_read(&entry.stamp, moment, demand)
         };
         self.tidy(key, verdict, moment);
         Some((entry, verdict))
@@ -127,20 +127,27 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
 
     /// Whether what has this stamp may be served to a read that began at `moment`.
     #[inline]
-    pub(crate) fn judge(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
+    fn judge(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
         let now = moment.now.as_nanos();
         if !self.is_alive(stamp) {
             Verdict::Dead
         } else if stamp.is_expired(now, self.settings.idle_ns) {
             Verdict::Expired
         } else if moment.accepts(stamp.as_of, demand) {
-            if self.settings.idle_ns != u64::MAX {
-                stamp.touch(now);
-            }
             Verdict::Serve
         } else {
             Verdict::Unproven
         }
+    }
+
+    /// [`judge`](Self::judge), and notes that the entry is served.
+    #[inline]
+    pub(crate) fn judge_for_read(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
+        let verdict = self.judge(stamp, moment, demand);
+        if self.settings.idle_ns != u64::MAX && verdict == Verdict::Serve {
+            stamp.touch(moment.now.as_nanos());
+        }
+        verdict
     }
 
     /// Reclaims what a read has found and nobody can be served any more.
@@ -228,16 +235,18 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             settings.time_to_live(loaded.time_to_live, loaded.value.is_none(), random);
         // The time to live counts from the start of the load, the entry's lifetime from its as-of.
         let start = start.as_nanos();
-        let older = Duration::from_nanos(start - as_of);
-        let lifetime = time_to_live.map(|time_to_live| time_to_live.saturating_add(older));
+        let (lifetime, earlier) = match time_to_live {
+            None => (Lifetime::UNLIMITED, Duration::ZERO),
+            Some(limit) => Lifetime::of_load(limit, Duration::from_nanos(start - as_of)),
+        };
         let mut dependencies = Dependencies::new(dependencies);
         if settings.idle_ns != u64::MAX {
             dependencies = dependencies.with_last_access(self.shared.runtime.now().as_nanos());
         }
         let stamp = Stamp {
-            as_of,
+            as_of: as_of.saturating_sub(saturating_nanos(earlier)),
             tick,
-            lifetime: lifetime.map_or(Lifetime::UNLIMITED, Lifetime::new),
+            lifetime,
             weight: settings.weight(key, loaded.value.as_ref(), loaded.pinned),
             dependencies,
             #[cfg(unstale_mutants)]
@@ -323,18 +332,23 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
     }
 
     fn apply_keys(&self, schema: u64, keys: &Keys, origin: Origin) -> Applied {
+        if keys.len() == 0 {
+            return Applied::Done;
+        }
         if schema == self.settings.schema {
-            let apply = |key| {
+            let apply = |key: &[u8]| {
                 let removed = self.apply(&key::decode(key)?, origin);
                 drop(removed);
                 Some(())
             };
-            let applied = keys.iter().all(|key| {
+            let is_applied = |key: &&[u8]| {
                 key.len() <= self.settings.max_key_bytes
                     && self.contained(|| apply(key)).flatten().is_some()
-            });
-            self.counters.invalidated_keys.add(keys.len() as u64);
-            if applied {
+            };
+            let applied = keys.iter().take_while(is_applied).count();
+            self.counters.invalidated_keys.add(applied as u64);
+            // Also when the keys were fewer than was said: none may be lost.
+            if applied == keys.len() {
                 return Applied::Done;
             }
         }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::cache::domain::{Applied, Origin};
 use crate::cache::testing::{TestNode, WITHIN};
-use crate::cache::{Loaded, Lookup};
+use crate::cache::{Loaded, Lookup, key};
 use crate::node_id::NodeId;
-use crate::target::Target;
+use crate::target::{Group, Keys, Target};
 
 use super::{load, ok};
 
@@ -275,4 +277,33 @@ async fn nothing_is_left_of_a_node_that_is_gone() {
     drop(kept);
     assert_eq!(Arc::strong_count(&value), 1);
     assert!(shared.upgrade().is_none());
+}
+
+/// What other nodes say of several keys at once.
+fn apply_keys(node: &TestNode, keys: Keys) -> Applied {
+    let schema = key::fingerprint::<u64>("");
+    node.domain.apply(&Group::Keys { cache: "c".into(), schema, keys }, Origin::Unknown)
+}
+
+#[tokio::test]
+async fn of_several_keys_none_is_lost() {
+    let node = TestNode::new();
+    let cache = node.cache::<u64, u64>("c").build().unwrap();
+    let fill = || (0..4).for_each(|key| assert!(cache.begin_fill(&key).insert(key), "not stored"));
+    let left = || (0..4_u64).filter(|key| cache.contains(key)).collect::<Vec<_>>();
+    fill();
+    let keys = |packed: &'static [u8], count| Keys::from_packed(Bytes::from_static(packed), count);
+    assert_eq!(apply_keys(&node, keys(&[1, 0, 1, 2], 2)), Applied::Done);
+    assert_eq!(left(), [1, 3]);
+    assert_eq!(cache.stats().invalidated_keys, 2);
+    // One in the middle that is no key, one that is too long, and fewer than was said.
+    for (packed, count) in [(&[1, 0, 2, 5, 5, 1, 2][..], 3), (&[1, 0, 9, 1][..], 2), (&[1, 0], 2)] {
+        fill();
+        assert_eq!(apply_keys(&node, keys(packed, count)), Applied::SchemaMismatch);
+        assert_eq!(left(), [0_u64; 0], "{packed:?}");
+    }
+    fill();
+    let none = Group::Keys { cache: "c".into(), schema: 7, keys: keys(&[], 0) };
+    assert_eq!(node.domain.apply(&none, Origin::Unknown), Applied::Done);
+    assert_eq!(left().len(), 4);
 }

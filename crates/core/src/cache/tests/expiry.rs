@@ -144,16 +144,17 @@ async fn the_longest_times_to_live_are_no_trouble() {
 async fn what_is_built_from_something_very_old_expires_in_its_own_time() {
     let node = TestNode::new();
     let inner = node.cache::<u64, u64>("inner").build().unwrap();
-    let minute = Duration::from_secs(60);
-    let outer = node.cache::<u64, u64>("outer").time_to_live(minute).build().unwrap();
+    let short = Duration::from_millis(500);
+    let outer = node.cache::<u64, u64>("outer").time_to_live(short).build().unwrap();
     load(&inner, 1, 1).await;
-    node.advance(Duration::from_secs(50 * 86_400));
+    node.advance(Duration::from_millis(50 * 86_400_000 + 300));
     node.prove_now();
     let read = outer.get_or_load(&1, |_| async { ok(inner.get(&1).unwrap()) });
     assert_eq!(read.await.unwrap(), 1);
-    assert_eq!(outer.get(&1), Some(1));
-    node.advance(minute);
+    node.advance(short - Duration::from_nanos(1));
     node.prove_now();
+    assert_eq!(outer.get(&1), Some(1));
+    node.advance(Duration::from_nanos(1));
     assert_eq!(inner.get(&1), Some(1));
     assert_eq!(outer.get(&1), None);
 }
