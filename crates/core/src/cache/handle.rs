@@ -222,7 +222,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// Drops a key here and, as soon as the broker has the message, on all nodes. To be called after the
     /// data source has committed. No read on this node that starts after this returns sees the old value.
     pub fn invalidate(&self, key: &K) -> Receipt {
-        self.store.invalidate([key])
+        self.store.invalidate_one(key)
     }
 
     /// [`invalidate`](Self::invalidate) for several keys, with one receipt.
@@ -243,7 +243,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// A guard that invalidates a key when it is dropped.
     pub fn invalidate_on_drop(&self, key: &K) -> InvalidateGuard {
         let (store, key) = (Arc::clone(&self.store), key.clone());
-        InvalidateGuard::new(move || store.invalidate([&key]))
+        InvalidateGuard::new(move || store.invalidate_one(&key))
     }
 
     /// A guard that invalidates a tag when it is dropped.

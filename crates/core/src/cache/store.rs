@@ -291,6 +291,17 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         }
     }
 
+    /// Invalidates a key here and everywhere.
+    pub(crate) fn invalidate_one(&self, key: &K) -> Receipt {
+        let target = self.target(key);
+        let here = !mutation::active(Mutation::InvalidateNotAppliedHere);
+        let removed = here.then(|| self.apply(key, Origin::Local));
+        self.counters.invalidated_keys.add(u64::from(here));
+        let receipt = self.shared.uplink.publish(vec![target]);
+        drop(removed);
+        receipt
+    }
+
     /// Invalidates keys here and everywhere.
     pub(crate) fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a K>) -> Receipt {
         // Whatever of the application's code may panic does so before the first key is applied, or after

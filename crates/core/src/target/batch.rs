@@ -114,8 +114,18 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// From the bytes of so many keys, whose lengths have been checked.
-    pub(crate) fn from_packed(packed: Bytes, count: usize) -> Self {
+    /// The first so many keys of these bytes, each of which is looked at; `None` if there are fewer.
+    pub(crate) fn first_of(bytes: &Bytes, count: usize) -> Option<Self> {
+        let mut rest = &bytes[..];
+        for _ in 0..count {
+            (_, rest) = split_key(rest)?;
+        }
+        Some(Self { packed: bytes.slice(..bytes.len() - rest.len()), count })
+    }
+
+    /// Whatever these bytes are.
+    #[cfg(test)]
+    pub(crate) fn of(packed: Bytes, count: usize) -> Self {
         Self { packed, count }
     }
 
@@ -137,16 +147,23 @@ impl Keys {
     }
 }
 
-/// The first key and what comes after it; the length is a little-endian base-128 number.
-fn split_key(packed: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut len = 0_usize;
-    for (place, byte) in packed.iter().enumerate().take(10) {
-        len |= usize::from(byte & 0x7f).checked_shl(7 * u32::try_from(place).ok()?)?;
-        if byte & 0x80 == 0 {
-            return packed.get(place + 1..)?.split_at_checked(len);
+/// The first key and what comes after it; the length is a number as everywhere on the wire, mostly of one byte.
+#[inline]
+pub(crate) fn split_key(packed: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&first, mut rest) = packed.split_first()?;
+    let mut len = u64::from(first & 0x7f);
+    let (mut last, mut shift) = (first, 7);
+    while last & 0x80 != 0 {
+        (last, rest) = rest.split_first().map(|(byte, rest)| (*byte, rest))?;
+        let bits = u64::from(last & 0x7f);
+        // Ten bytes hold 64 bits.
+        if shift > 63 || (shift == 63 && bits > 1) {
+            return None;
         }
+        len |= bits << shift;
+        shift += 7;
     }
-    None
+    rest.split_at_checked(usize::try_from(len).ok()?)
 }
 
 #[derive(Default)]
@@ -206,10 +223,14 @@ mod tests {
         }
 
         #[test]
-        fn packed_bytes_that_are_no_keys_are_survived(packed in vec(any::<u8>(), 0..40)) {
-            let keys = Keys::from_packed(packed.clone().into(), 7);
-            let total: usize = keys.iter().map(<[u8]>::len).sum();
-            prop_assert!(total <= packed.len());
+        fn what_is_taken_for_keys_yields_as_many(packed in vec(any::<u8>(), 0..40)) {
+            let packed = Bytes::from(packed);
+            for count in 0..10 {
+                if let Some(keys) = Keys::first_of(&packed, count) {
+                    prop_assert_eq!(keys.iter().count(), count);
+                    prop_assert!(packed.starts_with(keys.packed()));
+                }
+            }
         }
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+#[cfg(test)]
+pub(crate) use batch::split_key;
 pub(crate) use batch::{Batch, Group, Keys};
 
 /// What an invalidation names: a key of a cache, a tag, a whole cache, or everything.

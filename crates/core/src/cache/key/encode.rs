@@ -4,9 +4,16 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Keys up to this length are encoded without a buffer that grows.
+const SHORT_BYTES: usize = 64;
+
 /// The key as it travels; `None` if `serde` cannot represent it in this format.
 pub(crate) fn encode<K: Serialize>(key: &K) -> Option<Bytes> {
-    postcard::to_allocvec(key).ok().map(Bytes::from)
+    let mut short = [0; SHORT_BYTES];
+    match postcard::to_slice(key, &mut short) {
+        Ok(encoded) => Some(Bytes::copy_from_slice(encoded)),
+        Err(_) => postcard::to_allocvec(key).ok().map(Bytes::from),
+    }
 }
 
 /// The key in these bytes; `None` if they are not exactly one key.
@@ -36,6 +43,14 @@ mod tests {
         let bytes = encode(&key).unwrap();
         assert_eq!(bytes, [1, 1, b'x', 7][..]);
         assert_eq!(decode(&bytes), Some(key));
+    }
+
+    #[test]
+    fn keys_of_any_length_are_encoded() {
+        for len in [0, SHORT_BYTES - 2, SHORT_BYTES - 1, SHORT_BYTES, 10 * SHORT_BYTES] {
+            let key = "x".repeat(len);
+            assert_eq!(decode::<String>(&encode(&key).unwrap()), Some(key));
+        }
     }
 
     #[test]

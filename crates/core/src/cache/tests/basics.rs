@@ -292,7 +292,7 @@ async fn of_several_keys_none_is_lost() {
     let fill = || (0..4).for_each(|key| assert!(cache.begin_fill(&key).insert(key), "not stored"));
     let left = || (0..4_u64).filter(|key| cache.contains(key)).collect::<Vec<_>>();
     fill();
-    let keys = |packed: &'static [u8], count| Keys::from_packed(Bytes::from_static(packed), count);
+    let keys = |packed: &'static [u8], count| Keys::of(Bytes::from_static(packed), count);
     assert_eq!(apply_keys(&node, keys(&[1, 0, 1, 2], 2)), Applied::Done);
     assert_eq!(left(), [1, 3]);
     assert_eq!(cache.stats().invalidated_keys, 2);

@@ -261,11 +261,9 @@ fn read_batch(reader: &mut Reader) -> Result<Batch, Malformed> {
 /// Looks at the length of every key, and leaves them where they are.
 fn read_keys(reader: &mut Reader) -> Result<Keys, Malformed> {
     let count = reader.count(1, "keys")?;
-    let all = reader.rest();
-    for _ in 0..count {
-        reader.skip_blob("key")?;
-    }
-    Ok(Keys::from_packed(all.slice(..all.len() - reader.remaining()), count))
+    let keys = Keys::first_of(&reader.rest(), count).ok_or(Malformed("key"))?;
+    reader.bytes(keys.packed().len(), "key")?;
+    Ok(keys)
 }
 
 /// Bytes of one entry of a vector.

@@ -94,13 +94,6 @@ impl Reader {
         self.bytes(len, field)
     }
 
-    /// Passes over what [`blob`](Self::blob) would return.
-    pub(super) fn skip_blob(&mut self, field: &'static str) -> Result<(), Malformed> {
-        let len = self.count(1, field)?;
-        self.rest.advance(len);
-        Ok(())
-    }
-
     /// A length-prefixed UTF-8 string, still as bytes.
     pub(super) fn text(&mut self, field: &'static str) -> Result<std::sync::Arc<str>, Malformed> {
         let bytes = self.blob(field)?;
@@ -150,6 +143,19 @@ mod tests {
             let mut reader = Reader::new(bytes.freeze());
             prop_assert_eq!(reader.varint("value"), Ok(value));
             prop_assert_eq!(reader.end(), Ok(()));
+        }
+    }
+
+    proptest! {
+        /// Keys are looked at by other code than the rest: it must agree.
+        #[test]
+        fn lengths_of_keys_are_read_alike(
+            mut bytes in proptest::collection::vec(prop_oneof![Just(0x80), Just(0xff), any::<u8>()], 0..12),
+        ) {
+            bytes.extend_from_slice(&[0; 300]);
+            let blob = Reader::new(Bytes::from(bytes.clone())).blob("key").ok();
+            let key = crate::target::split_key(&bytes).map(|(key, _)| Bytes::copy_from_slice(key));
+            prop_assert_eq!(key, blob);
         }
     }
 
