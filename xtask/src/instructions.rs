@@ -41,10 +41,10 @@ const LIMITS: [Limit; 10] = [
     limit("fill", 2_250.0, 6.4, "floor-insert"),
     limit("fill-tagged", 5_030.0, 14.2, "floor-insert"),
     limit("load", 5_950.0, 16.8, "floor-insert"),
-    limit("invalidate", 2_350.0, 10.3, "floor-remove"),
-    limit("invalidate-many", 1_600.0, 7.0, "floor-remove"),
+    limit("invalidate", 1_455.0, 6.4, "floor-remove"),
+    limit("invalidate-many", 1_205.0, 5.3, "floor-remove"),
     limit("invalidate-tag", 1_045.0, 4.6, "floor-remove"),
-    limit("receive", 585.0, 2.6, "floor-remove"),
+    limit("receive", 540.0, 2.4, "floor-remove"),
 ];
 
 /// Counts all of it, prints it, and names everything that is beyond its limit.
