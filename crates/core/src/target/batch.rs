@@ -125,6 +125,7 @@ impl Keys {
 
     /// Whatever these bytes are.
     #[cfg(test)]
+    #[cfg(not(feature = "model"))]
     pub(crate) fn of(packed: Bytes, count: usize) -> Self {
         Self { packed, count }
     }
