@@ -135,21 +135,14 @@ impl CellTable {
         self.get_or_create(id)
     }
 
-    pub(crate) fn advance_tag(&self, id: CellId, tick: u64) {
-        self.advance(id, tick);
-    }
-
     /// Whether any entry was ever built from a key. To be asked after a key was removed from its cache: who found it
     /// there before has its cell.
     pub(crate) fn are_keys_watched(&self) -> bool {
         self.any_key.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn advance_key(&self, id: CellId, tick: u64) {
-        self.advance(id, tick);
-    }
-
-    fn advance(&self, id: CellId, tick: u64) {
+    /// Notes an invalidation of a tag, or of a key whose entries are [watched](Self::are_keys_watched).
+    pub(crate) fn advance(&self, id: CellId, tick: u64) {
         // First the shared cell, then the lookup: a cell created in between starts with this tick.
         if !mutation::active(Mutation::TagWithoutCellForgotten) {
             self.shared_cell(id).advance(tick);
@@ -225,7 +218,7 @@ mod tests {
         assert_eq!(table.len(), 2);
         table.sweep();
         assert_eq!(table.len(), 1);
-        table.advance_tag(id, 7);
+        table.advance(id, 7);
         assert_eq!(held.tick(), 7);
         drop(held);
         table.sweep();
@@ -241,7 +234,7 @@ mod tests {
         assert_eq!(table.len(), 4);
         for (n, tag) in tags.iter().enumerate() {
             let tick = n as u64 + 1;
-            table.advance_tag(table.tag_id(tag), tick);
+            table.advance(table.tag_id(tag), tick);
             assert!(held[n].tick() >= tick, "{tag} was not reached");
         }
     }

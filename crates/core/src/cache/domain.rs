@@ -149,7 +149,7 @@ impl Shared {
     /// Invalidates a tag here.
     pub(crate) fn apply_tag(&self, tag: &str) {
         let tick = self.next_tick();
-        self.cells.advance_tag(self.cells.tag_id(tag), tick);
+        self.cells.advance(self.cells.tag_id(tag), tick);
         self.note_deaths();
     }
 

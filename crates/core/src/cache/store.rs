@@ -272,7 +272,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
             // where its cell has gone beyond for something else of the same hash.
             let tick = early.unwrap_or_else(|| self.shared.next_tick());
-            cells.advance_key(cells.key_id(self.index, key), tick);
+            cells.advance(cells.key_id(self.index, key), tick);
             self.shared.note_deaths();
         }
         drop(stripe);

@@ -160,6 +160,26 @@ async fn what_is_built_from_something_very_old_expires_in_its_own_time() {
 }
 
 #[tokio::test]
+async fn a_read_within_a_load_renews_the_time_to_idle() {
+    let node = TestNode::new();
+    let idle = Duration::from_secs(9);
+    let inner = node.cache::<u64, u64>("inner").time_to_idle(idle).build().unwrap();
+    let outer = node.cache::<u64, u64>("outer").build().unwrap();
+    load(&inner, 1, 1).await;
+    for key in 0..3 {
+        node.advance(idle * 2 / 3);
+        node.prove_now();
+        let read = outer.get_or_load(&key, |_| async { ok(inner.get(&1).unwrap()) });
+        assert_eq!(read.await.unwrap(), 1);
+    }
+    node.advance(idle);
+    node.prove_now();
+    assert_eq!(inner.get(&1), None);
+    // What was built from it does not become idle with it.
+    assert_eq!(outer.get(&0), Some(1));
+}
+
+#[tokio::test]
 async fn everything_goes_with_the_node() {
     let value = std::sync::Arc::new(());
     let held = std::sync::Arc::downgrade(&value);
