@@ -117,8 +117,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Reads a clock that counts suspended time on every hit, so that not even in the first 50 ms after a
-    /// machine resumes anything too old is served. Without effect together with [`runtime`](Self::runtime).
+    /// Notices a suspend of the machine on every hit, so that not even in the first 50 ms after it resumes anything
+    /// too old is served. Costs a second coarse clock on every hit. Without effect together with [`runtime`](Self::runtime).
     pub fn strict_suspend(mut self, strict_suspend: bool) -> Self {
         self.strict_suspend = strict_suspend;
         self

@@ -99,6 +99,14 @@ impl Answering {
         self.look_for_first();
     }
 
+    /// Whoever asked before this has gone on without an answer by the time that it hears one.
+    pub(crate) fn forget_before(&mut self, met: Timestamp) {
+        if self.pending.first().is_some_and(|oldest| oldest.met < met) {
+            self.pending.retain(|pending| pending.met >= met);
+            self.look_for_first();
+        }
+    }
+
     /// We have become synced: whoever still waits can be answered soon.
     pub(crate) fn rearm_strangers(&mut self, now: Timestamp) {
         for pending in &mut self.pending {

@@ -13,6 +13,8 @@ pub(crate) struct Fences {
     outstanding: Option<Outstanding>,
     /// When the next one is due; `None` without a subscription.
     next_at: Option<Timestamp>,
+    /// How long the last one of this subscription took.
+    took: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +26,7 @@ struct Outstanding {
 
 impl Fences {
     pub(crate) fn new() -> Self {
-        Self { next_token: 0, outstanding: None, next_at: None }
+        Self { next_token: 0, outstanding: None, next_at: None, took: Duration::ZERO }
     }
 
     /// A subscription was confirmed: the first fence is due at once. `first_token` is random, so that no answer
@@ -34,6 +36,7 @@ impl Fences {
             if mutation::active(Mutation::FenceAcrossSubscriptions) { 1 } else { first_token };
         self.outstanding = None;
         self.next_at = Some(now);
+        self.took = Duration::ZERO;
     }
 
     /// The subscription ended: what was sent on it proves nothing any more.
@@ -70,10 +73,17 @@ impl Fences {
     }
 
     /// A fence returned; the moment it was sent, if it is the outstanding one of this subscription.
-    pub(crate) fn confirm(&mut self, token: u64) -> Option<Timestamp> {
+    pub(crate) fn confirm(&mut self, token: u64, now: Timestamp) -> Option<Timestamp> {
         let sent = self.outstanding.filter(|outstanding| outstanding.token == token)?.sent;
         self.outstanding = None;
+        self.took = now.since(sent);
         Some(sent)
+    }
+
+    /// How long it takes at present from sending something to meeting it, as far as is known.
+    pub(crate) fn delay(&self, now: Timestamp) -> Duration {
+        let waiting = self.outstanding.map(|outstanding| now.since(outstanding.sent));
+        self.took.max(waiting.unwrap_or_default())
     }
 
     pub(crate) fn is_outstanding(&self, token: u64) -> bool {

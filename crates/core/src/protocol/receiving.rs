@@ -179,8 +179,8 @@ impl Replica {
                     return;
                 }
                 self.compare_lanes(synced.lanes, now);
-                if let Some(vector) = self.hearing.end(node, synced) {
-                    self.synced_met(synced, &vector, now);
+                if let Some(rest) = self.hearing.end(node, synced) {
+                    self.synced_met(synced, &rest, now);
                 }
             }
             Body::Request(ranges) => {
@@ -212,6 +212,12 @@ impl Replica {
         if replay.answer != 0 {
             let wait = self.config.witness_delay * 2 + self.wait_up_to(self.config.witness_delay);
             self.answering.postpone(now.after(wait));
+        }
+        // Every node hears the answers to all others. Who misses nothing, and is not about to reply to somebody, has
+        // met what is in them; what it would miss without knowing, the next frame or beacon shows.
+        let misses = !self.is_synced() || self.vector.open_gap().is_some();
+        if !misses && self.replies.is_empty() {
+            return;
         }
         for entry in &replay.entries {
             match entry {

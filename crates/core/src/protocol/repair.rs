@@ -69,8 +69,8 @@ impl Replica {
         self.become_synced(now);
     }
 
-    /// A complete answer was met.
-    pub(super) fn synced_met(&mut self, synced: &Synced, vector: &[Numbered], now: Timestamp) {
+    /// A complete answer was met; `rest` is what its parts say of the vector.
+    pub(super) fn synced_met(&mut self, synced: &Synced, rest: &[Numbered], now: Timestamp) {
         self.answering.answered(&synced.nonces);
         let Link::Up(up) = &self.link else { return };
         let for_us =
@@ -78,6 +78,7 @@ impl Replica {
         if up.synced || !for_us {
             return;
         }
+        let vector = rest.iter().chain(&synced.vector);
         if synced.witnessed {
             self.counters.syncs_witnessed += 1;
             for numbered in vector {
@@ -152,7 +153,7 @@ impl Replica {
         if mutation::active(Mutation::WitnessWithoutMark) {
             after_mark = after_mark.or(mark.map(|_| self.log.first()));
         }
-        let mut wait = self.wait_for_turn(self.config.witness_delay);
+        let mut wait = self.wait_for_turn(self.config.witness_delay, now);
         if after_mark.is_none() && sync.mark.is_some() {
             wait += self.config.stranger_delay;
         }
@@ -163,6 +164,8 @@ impl Replica {
         if self.up().is_none() {
             return;
         }
+        let arrives = now.after(self.fences.delay(now));
+        self.answering.forget_before(arrives.before(self.config.sync_deadline));
         let mut askers = self.answering.take_witnessed(&self.log, now);
         while let Some((earliest, from)) = askers.iter().copied().min_by_key(|(_, seq)| *seq) {
             let nonces = askers.iter().map(|(nonce, _)| *nonce).collect();
@@ -187,10 +190,18 @@ impl Replica {
     ///
     /// The time grows with the number of nodes that could answer, and most of them draw a late moment: the density
     /// grows exponentially, so that few are early however many there are, and fewer still before they have heard
-    /// those (Nonnenmacher and Biersack, 1999; RFC 5740, `RandomBackoff`).
-    fn wait_for_turn(&mut self, delay: Duration) -> Duration {
+    /// those (Nonnenmacher and Biersack, 1999; RFC 5740, `RandomBackoff`). It grows with the time, too, that it takes to
+    /// hear of an answer, as there: where many are behind by more than all wait, all of them would answer, which
+    /// would put them behind further.
+    fn wait_for_turn(&mut self, delay: Duration, now: Timestamp) -> Duration {
+        /// A crowd: so many that not all of them may answer.
+        const MANY: u32 = 64;
+        /// RFC 5740 has four to six round trips.
+        const ROUND_TRIPS: u32 = 4;
         let known = u32::try_from(self.vector.len()).unwrap_or(u32::MAX);
-        let most = delay.saturating_mul(1 + known / 64).min(self.config.sync_deadline / 4);
+        let most = delay.saturating_mul(1 + known / MANY).min(self.config.sync_deadline / 4);
+        let round_trips = self.fences.delay(now).saturating_mul(ROUND_TRIPS);
+        let most = most.max(round_trips * known.min(MANY) / MANY);
         let steepness = f64::from(known.saturating_add(1)).ln() + 1.0;
         most.mul_f64((self.rng.f64() * steepness.exp_m1()).ln_1p() / steepness)
     }
@@ -307,7 +318,7 @@ impl Replica {
             let wait = if own {
                 Duration::ZERO
             } else {
-                self.config.helper_delay + self.wait_for_turn(self.config.helper_delay)
+                self.config.helper_delay + self.wait_for_turn(self.config.helper_delay, now)
             };
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));

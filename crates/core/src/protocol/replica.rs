@@ -404,7 +404,7 @@ impl Replica {
 
     /// A fence returned: everything that the broker accepted before it was sent has been met.
     pub(crate) fn fenced(&mut self, token: u64, now: Timestamp) {
-        let Some(sent) = self.fences.confirm(token) else {
+        let Some(sent) = self.fences.confirm(token, now) else {
             return;
         };
         self.counters.fences += 1;

@@ -70,14 +70,13 @@ impl Hearing {
         }
     }
 
-    /// The end of an answer was met: its whole vector, if it is complete.
+    /// The end of an answer was met: what its parts say of the vector, if it is complete.
     pub(crate) fn end(&mut self, from: NodeId, synced: &Synced) -> Option<Vec<Numbered>> {
         let heard = self.answers.remove(&(from, synced.answer));
-        let (parts, mut vector) =
+        let (parts, vector) =
             heard.map_or_else(Default::default, |heard| (heard.parts, heard.vector));
         let complete = parts.len() == synced.parts as usize
             && parts.last().is_none_or(|last| *last < synced.parts);
-        vector.extend(&synced.vector);
         (complete || mutation::active(Mutation::IncompleteAnswerCounts)).then_some(vector)
     }
 
@@ -110,7 +109,7 @@ mod tests {
     fn only_an_answer_with_all_its_parts_counts() {
         let mut hearing = Hearing::default();
         let now = Timestamp::ZERO;
-        assert_eq!(hearing.end(A, &synced(1, 0)), Some(vec![(B, 9)]));
+        assert_eq!(hearing.end(A, &synced(1, 0)), Some(Vec::new()));
         assert_eq!(hearing.end(A, &synced(2, 1)), None, "its part is missing");
         hearing.part(A, &part(3, 0), now);
         hearing.part(A, &part(3, 0), now);
@@ -120,7 +119,7 @@ mod tests {
         assert_eq!(hearing.end(A, &synced(4, 2)), None, "a part of another node's answer");
         hearing.part(A, &part(5, 1), now);
         hearing.part(A, &part(5, 0), now);
-        assert_eq!(hearing.end(A, &synced(5, 2)), Some(vec![(A, 1), (A, 0), (B, 9)]));
+        assert_eq!(hearing.end(A, &synced(5, 2)), Some(vec![(A, 1), (A, 0)]));
         assert_eq!(hearing.end(A, &synced(5, 2)), None, "heard once");
     }
 

@@ -71,6 +71,22 @@ fn a_crowd_answers_those_who_reconnect_together() {
     assert!(said.of(SYNCED) <= ANSWERS, "{said:?}");
 }
 
+/// Where all are behind they hear of each other's answers too late to be silent. If all of them answered, which costs
+/// everybody more than anything else does, they would never catch up.
+#[test]
+fn a_crowd_that_is_behind_does_not_drown_in_answers() {
+    let mut world = crowd();
+    for behind_ms in [50, 200, 500, 900, 1_500, 3_000] {
+        world.fall_behind(Duration::from_millis(behind_ms));
+        world.run(SETTLED);
+        world.take_accepted();
+        let said = reconnect(&mut world, 0..3);
+        println!("{behind_ms} ms behind: {said:?}");
+        assert_eq!(said.of(SYNC), 3);
+        assert!(said.of(SYNCED) <= ANSWERS, "{behind_ms} ms behind: {said:?}");
+    }
+}
+
 /// One frame when idle, however many nodes hear it; and what queues while a frame is under way leaves together.
 #[test]
 fn invalidations_cost_as_many_frames_as_there_are_waits() {

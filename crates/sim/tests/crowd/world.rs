@@ -49,6 +49,8 @@ pub(crate) struct World {
     random: fastrand::Rng,
     nodes: Vec<Slot>,
     accepted: Accepted,
+    /// How far every node is behind what the broker has sent, in nanoseconds.
+    behind: u64,
 }
 
 struct Slot {
@@ -87,6 +89,7 @@ impl World {
             random: fastrand::Rng::with_seed(seed),
             nodes: Vec::new(),
             accepted: Accepted::default(),
+            behind: 0,
         };
         for node in 0..nodes {
             let seeds = AtomicU64::new(world.random.u64(..));
@@ -143,6 +146,11 @@ impl World {
         self.follow(node);
     }
 
+    /// From now on every node has so much to do that it meets everything this much later.
+    pub(crate) fn fall_behind(&mut self, by: Duration) {
+        self.behind = u64::try_from(by.as_nanos()).unwrap();
+    }
+
     /// The connection of a node's subscription breaks.
     pub(crate) fn cut(&mut self, node: usize) {
         let slot = &mut self.nodes[node];
@@ -180,7 +188,7 @@ impl World {
 
     /// The broker sends something on a subscription, behind everything that it has sent before.
     fn send(&mut self, node: usize, event: Event) {
-        let at = self.hop().max(self.nodes[node].stream + 1);
+        let at = (self.hop() + self.behind).max(self.nodes[node].stream + 1);
         self.nodes[node].stream = at;
         self.schedule(at, event);
     }

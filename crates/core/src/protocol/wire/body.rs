@@ -348,7 +348,8 @@ fn read_replay(reader: &mut Reader) -> Result<Replay, Malformed> {
     let answer = reader.u64("answer")?;
     let part = reader.u32("part")?;
     let count = reader.count(2, "entries")?;
-    let mut entries = Vec::new();
+    // A count is a claim, and an entry is larger than what it is read from.
+    let mut entries = Vec::with_capacity(count.min(1_024));
     for _ in 0..count {
         entries.push(match reader.u8("entry")? {
             REPLAYED_FRAME => Replayed::Frame(reader.blob("frame")?),

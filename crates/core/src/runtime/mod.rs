@@ -3,6 +3,9 @@
 //! Nothing in this crate reads a clock, draws a random number or spawns a task on its own: it asks the
 //! [`Runtime`] it was given, so that a simulation can decide all three. [`TokioRuntime`] is the real one.
 
+mod os;
+mod strict;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,8 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-
 use tracing::Instrument;
+
+use os::Os;
+use strict::{Clocks, StrictClock};
 
 use crate::time::Timestamp;
 
@@ -105,7 +110,7 @@ pub struct TokioRuntime {
     /// What to add to the coarse clock: twice its resolution and the suspended time known so far, in
     /// nanoseconds.
     coarse_offset_ns: AtomicU64,
-    strict_suspend: bool,
+    strict: Option<StrictClock>,
 }
 
 impl TokioRuntime {
@@ -114,11 +119,13 @@ impl TokioRuntime {
         Self::with_strict_suspend(false)
     }
 
-    /// Like [`new`](Self::new); with `strict_suspend` every hit reads a clock that counts suspended time,
-    /// which costs about 20 ns more.
+    /// Like [`new`](Self::new); with `strict_suspend` every hit also compares two coarse clocks, of which a suspend
+    /// sets only one forward, and so misses none. That costs some nanoseconds more.
     pub fn with_strict_suspend(strict_suspend: bool) -> Self {
         let handle = Handle::try_current().ok();
-        let runtime = Self { handle, coarse_offset_ns: AtomicU64::new(0), strict_suspend };
+        // Where there is no coarse clock, the one that is read misses nothing.
+        let strict = (strict_suspend && os::IS_COARSE).then(StrictClock::default);
+        let runtime = Self { handle, coarse_offset_ns: AtomicU64::new(0), strict };
         runtime.resynchronize();
         runtime
     }
@@ -140,27 +147,19 @@ impl Default for TokioRuntime {
 
 impl Runtime for TokioRuntime {
     fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(os::boot_ns())
+        Timestamp::from_nanos(Os.boot_ns())
     }
 
     fn upper_now(&self) -> Timestamp {
-        if self.strict_suspend {
-            return self.now();
-        }
-        Timestamp::from_nanos(
-            os::coarse_ns().saturating_add(self.coarse_offset_ns.load(Ordering::Relaxed)),
-        )
+        let upper_ns = match &self.strict {
+            Some(strict) => strict.upper_ns(&Os),
+            None => Os.coarse_ns().saturating_add(self.coarse_offset_ns.load(Ordering::Relaxed)),
+        };
+        Timestamp::from_nanos(upper_ns)
     }
 
     fn resynchronize(&self) -> Duration {
-        // Between the two reads the thread may be held up: the offset then comes out too large by that,
-        // which makes entries look older, never younger. The next call corrects it.
-        let monotonic_ns = os::monotonic_ns();
-        let boot_ns = os::boot_ns();
-        let suspended_ns = boot_ns.saturating_sub(monotonic_ns);
-        // The coarse clock lags by its resolution and by how late the tick is that updates it (0.6 ms was
-        // seen on a quiet virtual machine): twice the resolution covers a tick that is late by a whole one.
-        let offset_ns = suspended_ns.saturating_add(2 * os::coarse_resolution_ns());
+        let offset_ns = strict::offset_ns(&Os);
         let before_ns = self.coarse_offset_ns.swap(offset_ns, Ordering::Relaxed);
         Duration::from_nanos(offset_ns.saturating_sub(before_ns))
     }
@@ -188,63 +187,8 @@ impl Runtime for TokioRuntime {
         // Without the operating system's entropy, the standard library's hash keys are the next best.
         drawn.unwrap_or_else(|_| {
             use std::hash::BuildHasher;
-            std::hash::RandomState::new().hash_one(os::boot_ns())
+            std::hash::RandomState::new().hash_one(Os.boot_ns())
         })
-    }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod os {
-    use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
-
-    /// These clocks start when the machine does: they are not negative, and end in 584 years.
-    #[inline]
-    fn ns(time: Timespec) -> u64 {
-        let (seconds, nanos) = (time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned());
-        seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
-    }
-
-    pub(super) fn boot_ns() -> u64 {
-        ns(clock_gettime(ClockId::Boottime))
-    }
-
-    pub(super) fn monotonic_ns() -> u64 {
-        ns(clock_gettime(ClockId::Monotonic))
-    }
-
-    pub(super) fn coarse_ns() -> u64 {
-        ns(clock_gettime(ClockId::MonotonicCoarse))
-    }
-
-    pub(super) fn coarse_resolution_ns() -> u64 {
-        ns(clock_getres(ClockId::MonotonicCoarse))
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod os {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-
-    pub(super) fn boot_ns() -> u64 {
-        static START: OnceLock<Instant> = OnceLock::new();
-        #[expect(clippy::disallowed_methods, reason = "this is the runtime")]
-        let now = Instant::now();
-        let start = *START.get_or_init(|| now);
-        // One second ahead, so that no real moment is the start of time.
-        crate::time::saturating_nanos(now.saturating_duration_since(start)) + 1_000_000_000
-    }
-
-    pub(super) fn monotonic_ns() -> u64 {
-        boot_ns()
-    }
-
-    pub(super) fn coarse_ns() -> u64 {
-        boot_ns()
-    }
-
-    pub(super) fn coarse_resolution_ns() -> u64 {
-        0
     }
 }
 
