@@ -1,6 +1,8 @@
 //! What grows with the number of nodes: real nodes on one Redis, many in this process; and channels spread over a
 //! cluster of three primaries beside one server.
 //!
+//! Arguments that are numbers keep only the fleets of so many nodes.
+//!
 //! All nodes share this machine with the servers, so a rate says little here; what each side costs for a frame says
 //! which rate it can bear on a machine of its own.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement, in real time")]
@@ -37,10 +39,13 @@ fn main() -> Result<(), String> {
     };
     let mut report = Report::new("scale");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    for nodes in size.fleets {
+    let wanted: Vec<usize> = std::env::args().filter_map(|it| it.parse().ok()).collect();
+    for nodes in size.fleets.iter().filter(|nodes| wanted.is_empty() || wanted.contains(nodes)) {
         runtime.block_on(fleet::run(&mut report, *nodes, size))?;
     }
-    runtime.block_on(cluster::run(&mut report, size))?;
+    if wanted.is_empty() {
+        runtime.block_on(cluster::run(&mut report, size))?;
+    }
     report.write();
     Ok(())
 }

@@ -66,6 +66,8 @@ mutations! {
     LateTagNotChecked,
     /// A reader joins a load that was voided before the reader began.
     JoinVoidedLoad,
+    /// A load counts as landed before its entry is stored.
+    FlightLandsEarly,
     /// A load does not void the older loads of its key.
     NewerLoadDoesNotVoidOlder,
     /// A joiner takes a result however old what it was built from is.

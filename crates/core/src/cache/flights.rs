@@ -2,10 +2,12 @@
 //!
 //! An invalidation and a fill of one key take the same lock, so either the fill finds itself voided, or
 //! the invalidation finds the filled entry and removes it. Hits take no lock of this kind.
+//!
+//! Keys that other nodes have invalidated come in batches, mostly while nothing is in flight: then they need no lock of
+//! this kind either, see [`Flights::are_any`].
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::quality::FixedState;
 use tokio::sync::watch;
@@ -15,6 +17,7 @@ use super::entry::Entry;
 use super::error::LoadError;
 use super::waits::LoadId;
 use crate::mutation::{self, Mutation};
+use crate::shim::sync::atomic::{AtomicUsize, Ordering};
 use crate::shim::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
 
@@ -69,6 +72,7 @@ pub(crate) type Stripe<K, V> = HashMap<K, Vec<Flight<V>>, FixedState>;
 pub(crate) struct Flights<K, V> {
     stripes: Box<[Mutex<Stripe<K, V>>]>,
     hasher: FixedState,
+    /// Flights that may still be stored: each from before it begins until after it has been stored.
     in_flight: AtomicUsize,
     limit: usize,
 }
@@ -97,8 +101,8 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
         supersede(stripe, key);
         // Before anything is counted: what the application's code does in there may fail.
         let owned = key.clone();
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limit {
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.limit {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
         stripe.entry(owned).or_default().push(flight);
@@ -112,14 +116,35 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
         key: &K,
         load: LoadId,
     ) -> Option<Flight<V>> {
+        self.land(stripe, key, load).map(|(flight, _)| flight)
+    }
+
+    /// Takes a flight out that may be stored now: it counts as long as it is [`Landing`].
+    pub(crate) fn land(
+        &self,
+        stripe: &mut Stripe<K, V>,
+        key: &K,
+        load: LoadId,
+    ) -> Option<(Flight<V>, Landing<'_>)> {
         let flights = stripe.get_mut(key)?;
         let place = flights.iter().position(|flight| flight.load == load)?;
         let flight = flights.remove(place);
         if flights.is_empty() {
             stripe.remove(key);
         }
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        Some(flight)
+        Some((flight, Landing(&self.in_flight)))
+    }
+
+    /// Whether anything is in flight. If not, keys that were invalidated before this was asked can be removed without
+    /// a look at the flights.
+    ///
+    /// *Invariant:* a flight is counted before its load begins, and until its entry is in the engine. All changes of
+    /// the count and this question have one order, each seeing what happened before the earlier ones. So a flight that
+    /// is not counted here has landed, and its entry is found by a removal that follows; or its load begins after this,
+    /// and finds in the source what was there when the keys were invalidated.
+    pub(crate) fn are_any(&self) -> bool {
+        // A change of nothing: a mere look need not see the latest.
+        self.in_flight.fetch_add(0, Ordering::AcqRel) > 0
     }
 
     /// Voids everything in flight.
@@ -137,6 +162,16 @@ impl<K: Hash + Eq + Clone, V> Flights<K, V> {
     #[cfg(not(feature = "model"))]
     pub(crate) fn len(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+/// A flight that was taken out and is being stored.
+#[derive(Debug)]
+pub(crate) struct Landing<'a>(&'a AtomicUsize);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -133,7 +133,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         load: LoadId,
         entry: &Entry<V>,
     ) -> Attempt<K, V> {
-        let flight = self.flights.remove(stripe, key, load);
+        let (flight, landing) = self.flights.land(stripe, key, load).unzip();
+        // Counts until the end of this: whoever sees nothing in flight finds its entry.
+        let _landing = landing.filter(|_| !mutation::active(Mutation::FlightLandsEarly));
         // What is not in the table does not know what has begun since.
         let was_in_flight = flight.is_some();
         let void = flight.map_or(Void::Superseded, |flight| flight.void);

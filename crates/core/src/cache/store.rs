@@ -256,14 +256,19 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     }
 
     /// Invalidates a key here. The entry that comes out is the application's: to be dropped outside of locks.
-    fn apply(&self, key: &K, origin: Origin) -> Option<(K, Entry<V>)> {
-        let mut stripe = self.flights.lock(key);
-        if !mutation::active(Mutation::NoFillGuard)
-            && let Some(flights) = stripe.get_mut(key)
-        {
-            trace!(cache = %self.settings.name, count = flights.len(), "loads were voided");
-            flights::invalidate(flights);
-        }
+    ///
+    /// `may_fly`: whether [`Flights::are_any`], when it was asked after the key had been invalidated.
+    fn apply(&self, key: &K, origin: Origin, may_fly: bool) -> Option<(K, Entry<V>)> {
+        let stripe = may_fly.then(|| {
+            let mut stripe = self.flights.lock(key);
+            if !mutation::active(Mutation::NoFillGuard)
+                && let Some(flights) = stripe.get_mut(key)
+            {
+                trace!(cache = %self.settings.name, count = flights.len(), "loads were voided");
+                flights::invalidate(flights);
+            }
+            stripe
+        });
         let early =
             mutation::active(Mutation::KeyTickBeforeRemoval).then(|| self.shared.next_tick());
         let removed = self.engine.remove(key);
@@ -295,7 +300,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     pub(crate) fn invalidate_one(&self, key: &K) -> Receipt {
         let target = self.target(key);
         let here = !mutation::active(Mutation::InvalidateNotAppliedHere);
-        let removed = here.then(|| self.apply(key, Origin::Local));
+        let removed = here.then(|| self.apply(key, Origin::Local, true));
         self.counters.invalidated_keys.add(u64::from(here));
         let receipt = self.shared.uplink.publish(vec![target]);
         drop(removed);
@@ -309,7 +314,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         let keys: Vec<&K> = keys.into_iter().collect();
         let targets = keys.iter().map(|key| self.target(key)).collect();
         let here = !mutation::active(Mutation::InvalidateNotAppliedHere);
-        let apply = |key: &&K| self.apply(key, Origin::Local);
+        let apply = |key: &&K| self.apply(key, Origin::Local, true);
         let removed: Vec<_> = keys.iter().filter(|_| here).map(apply).collect();
         self.counters.invalidated_keys.add(removed.len() as u64);
         let receipt = self.shared.uplink.publish(targets);
@@ -347,8 +352,10 @@ impl<K: CacheKey, V: CacheValue> AnyCache for Store<K, V> {
             return Applied::Done;
         }
         if schema == self.settings.schema {
+            // All of them were invalidated before this.
+            let may_fly = self.flights.are_any();
             let apply = |key: &[u8]| {
-                let removed = self.apply(&key::decode(key)?, origin);
+                let removed = self.apply(&key::decode(key)?, origin, may_fly);
                 drop(removed);
                 Some(())
             };

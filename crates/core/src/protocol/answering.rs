@@ -30,6 +30,8 @@ pub(crate) struct Answering {
     /// When the first of those is due that we can witness, as far as is known, and of the others. Kept, since
     /// every input asks for them, and a cluster that starts has a `Sync` of each node here.
     first_due: [Option<Timestamp>; 2],
+    /// Before this nobody's turn comes: an answer has just been given, and those who ask meanwhile share the next.
+    not_before: Timestamp,
 }
 
 impl Answering {
@@ -41,17 +43,25 @@ impl Answering {
     /// `seed` is nobody else's: whoever knew it could choose nonces that fall together.
     pub(crate) fn new(most: usize, seed: u64) -> Self {
         let nonces = HashSet::with_hasher(FixedState::with_seed(seed));
-        Self { pending: Vec::new(), nonces, most, first_due: [None; 2] }
+        Self {
+            pending: Vec::new(),
+            nonces,
+            most,
+            first_due: [None; 2],
+            not_before: Timestamp::ZERO,
+        }
     }
 
-    /// A `Sync` was met. Beyond the limit it is not answered: the asker's deadline covers that.
+    /// A `Sync` was met, and others have so long to answer it. Beyond the limit it is not answered: the asker's
+    /// deadline covers that.
     pub(crate) fn asked(
         &mut self,
         nonce: u64,
         after_mark: Option<u64>,
-        due: Timestamp,
+        wait: Duration,
         now: Timestamp,
     ) {
+        let due = now.max(self.not_before).after(wait);
         // They stand in the order in which they were met.
         if self.pending.first().is_some_and(|oldest| now.since(oldest.met) >= Self::STALE) {
             self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
@@ -82,10 +92,17 @@ impl Answering {
         }
     }
 
-    /// A complete answer lists these nonces: they need none of ours.
-    pub(crate) fn answered(&mut self, nonces: &[u64]) {
+    /// A complete answer lists these nonces: they need none of ours. The next answer is to come so much later.
+    pub(crate) fn answered(&mut self, nonces: &[u64], pause: Duration, now: Timestamp) {
         let nonces: BTreeSet<_> = nonces.iter().collect();
         self.pending.retain(|pending| !nonces.contains(&pending.nonce));
+        let not_before = now.after(pause);
+        // Everybody's turn moves by as much, so that they stay apart.
+        let later = not_before.since(self.not_before.max(now));
+        for pending in &mut self.pending {
+            pending.due = pending.due.after(later);
+        }
+        self.not_before = self.not_before.max(not_before);
         self.look_for_first();
     }
 
@@ -124,6 +141,7 @@ impl Answering {
 
     pub(crate) fn clear(&mut self) {
         self.pending.clear();
+        self.not_before = Timestamp::ZERO;
         self.look_for_first();
     }
 

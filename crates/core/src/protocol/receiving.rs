@@ -200,7 +200,7 @@ impl Replica {
         {
             in_flight.echoed = true;
         }
-        let deadline = now.after(self.config.sync_deadline);
+        let deadline = now.after(self.patience(now));
         if let Link::Up(up) = &mut self.link {
             up.deadline.get_or_insert(deadline);
         }
@@ -213,10 +213,10 @@ impl Replica {
             let wait = self.config.witness_delay * 2 + self.wait_up_to(self.config.witness_delay);
             self.answering.postpone(now.after(wait));
         }
-        // Every node hears the answers to all others. Who misses nothing, and is not about to reply to somebody, has
-        // met what is in them; what it would miss without knowing, the next frame or beacon shows.
+        // In a crowd most of what is heard are answers to others. Who misses nothing, and is not about to reply to
+        // somebody, has met what is in them; what it misses without knowing, the next frame or beacon shows.
         let misses = !self.is_synced() || self.vector.open_gap().is_some();
-        if !misses && self.replies.is_empty() {
+        if self.is_in_crowd() && !misses && self.replies.is_empty() {
             return;
         }
         for entry in &replay.entries {

@@ -15,6 +15,11 @@ use crate::transport::TransportError;
 /// costs its readers up to a thousand look-ups.
 const MAX_REQUESTED_RANGES: usize = 64;
 
+/// Within so many round trips somebody has answered. RFC 5740 has four to six.
+const ROUND_TRIPS: u32 = 4;
+/// A crowd.
+const MANY: u32 = 64;
+
 impl Replica {
     // Asking.
 
@@ -71,7 +76,7 @@ impl Replica {
 
     /// A complete answer was met; `rest` is what its parts say of the vector.
     pub(super) fn synced_met(&mut self, synced: &Synced, rest: &[Numbered], now: Timestamp) {
-        self.answering.answered(&synced.nonces);
+        self.answering.answered(&synced.nonces, self.pause_of_answers(), now);
         let Link::Up(up) = &self.link else { return };
         let for_us =
             synced.nonces.contains(&up.nonce) || mutation::active(Mutation::AnyNonceCounts);
@@ -157,15 +162,15 @@ impl Replica {
         if after_mark.is_none() && sync.mark.is_some() {
             wait += self.config.stranger_delay;
         }
-        self.answering.asked(sync.nonce, after_mark, now.after(wait), now);
+        self.answering.asked(sync.nonce, after_mark, wait, now);
     }
 
     pub(super) fn send_answers(&mut self, now: Timestamp) {
         if self.up().is_none() {
             return;
         }
-        let arrives = now.after(self.fences.delay(now));
-        self.answering.forget_before(arrives.before(self.config.sync_deadline));
+        let late = self.patience(now).saturating_sub(self.fences.delay(now));
+        self.answering.forget_before(now.before(late));
         let mut askers = self.answering.take_witnessed(&self.log, now);
         while let Some((earliest, from)) = askers.iter().copied().min_by_key(|(_, seq)| *seq) {
             let nonces = askers.iter().map(|(nonce, _)| *nonce).collect();
@@ -194,16 +199,42 @@ impl Replica {
     /// hear of an answer, as there: where many are behind by more than all wait, all of them would answer, which
     /// would put them behind further.
     fn wait_for_turn(&mut self, delay: Duration, now: Timestamp) -> Duration {
-        /// A crowd: so many that not all of them may answer.
-        const MANY: u32 = 64;
-        /// RFC 5740 has four to six round trips.
-        const ROUND_TRIPS: u32 = 4;
-        let known = u32::try_from(self.vector.len()).unwrap_or(u32::MAX);
+        let known = self.known();
         let most = delay.saturating_mul(1 + known / MANY).min(self.config.sync_deadline / 4);
-        let round_trips = self.fences.delay(now).saturating_mul(ROUND_TRIPS);
-        let most = most.max(round_trips * known.min(MANY) / MANY);
+        let most = most.max(self.round_trips(known, now));
         let steepness = f64::from(known.saturating_add(1)).ln() + 1.0;
         most.mul_f64((self.rng.f64() * steepness.exp_m1()).ln_1p() / steepness)
+    }
+
+    /// How many other nodes are known.
+    fn known(&self) -> u32 {
+        u32::try_from(self.vector.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether there are so many others that not all of them may answer.
+    pub(super) fn is_in_crowd(&self) -> bool {
+        self.known() >= MANY
+    }
+
+    /// What it takes at present to hear somebody answer before all do: in a crowd some round trips, and less among
+    /// few, of whom all may answer.
+    fn round_trips(&self, nodes: u32, now: Timestamp) -> Duration {
+        let delay = self.fences.delay(now).min(self.config.sync_deadline);
+        delay * (ROUND_TRIPS * nodes.min(MANY)) / MANY
+    }
+
+    /// How long one who asks now, and knows of so many nodes, waits for an answer, from when its `Sync` was met. Who knows
+    /// of nobody has nothing to lose by waiting.
+    pub(super) fn patience(&self, now: Timestamp) -> Duration {
+        let nodes = if self.vector.len() == 0 { MANY } else { self.known() };
+        self.config.sync_deadline + self.round_trips(nodes, now)
+    }
+
+    /// From one answer to the next: an answer names every node and goes to every node, so in a large cluster those who
+    /// ask at about the same time are to share one.
+    fn pause_of_answers(&self) -> Duration {
+        const FOR_EACH_NODE: Duration = Duration::from_micros(500);
+        FOR_EACH_NODE.saturating_mul(self.known()).min(self.config.sync_deadline / 2)
     }
 
     fn answer(
@@ -248,6 +279,7 @@ impl Replica {
             return false;
         }
         self.counters.answers += 1;
+        self.answering.answered(&[], self.pause_of_answers(), now);
         for frame in frames {
             self.publisher.control.push(Sent::Other, frame);
         }

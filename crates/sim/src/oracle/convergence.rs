@@ -1,11 +1,38 @@
 //! G2. Some time after the last fault, which follows from the configuration: for all live nodes *n* and keys *k*,
 //! every entry of *n* that is alive holds no version of *k* older than the newest that is promised (not that of an
-//! origin that died before it had published), and *n* says that it is live.
+//! origin that died before it had published), and *n* is live, or has been until just now: a beacon can tell at any
+//! time of a frame that nobody has any more, for which a node looks for a second.
+
+use std::collections::BTreeMap;
 
 use super::{Findings, Oracle, Terms, violation};
 use crate::history::{Event, Facts, Place};
 
-pub(super) struct Convergence;
+/// A gap's deadline, and what it takes to notice that it is over.
+const MOST_SUSPECT_NS: u64 = 1_500_000_000;
+/// Conditions are looked at more often than this.
+const LOOKED_AT_NS: u64 = 100_000_000;
+
+#[derive(Default)]
+pub(super) struct Convergence {
+    /// From when until when each node was last seen not to be live.
+    not_live: BTreeMap<usize, (u64, u64)>,
+}
+
+impl Convergence {
+    fn not_live(&mut self, node: usize, at: u64) {
+        let (since, last) = self.not_live.entry(node).or_insert((at, at));
+        if at - *last > LOOKED_AT_NS {
+            *since = at;
+        }
+        *last = at;
+    }
+
+    /// Whether the node, which is not live now, was not long ago.
+    fn was_live(&self, node: usize, now: u64) -> bool {
+        self.not_live.get(&node).is_some_and(|(since, _)| now - since <= MOST_SUSPECT_NS)
+    }
+}
 
 impl Oracle for Convergence {
     fn name(&self) -> (&'static str, &'static str) {
@@ -20,8 +47,11 @@ impl Oracle for Convergence {
         _: &Terms,
         findings: &mut Findings,
     ) {
+        if let Event::Condition { node, .. } = event {
+            self.not_live(*node, place.at);
+        }
         let Event::Final { node, found, live } = event else { return };
-        findings.check(*live, || {
+        findings.check(*live || self.was_live(*node, place.at), || {
             violation(
                 "G2",
                 place,
@@ -44,5 +74,23 @@ impl Oracle for Convergence {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn only_who_has_just_been_live_need_not_be() {
+        let mut oracle = Convergence::default();
+        // Not live for long some time ago, and again since a moment.
+        (0..300).chain(700..750).for_each(|tick| oracle.not_live(1, tick * 10 * MS));
+        (0..750).for_each(|tick| oracle.not_live(2, tick * 10 * MS));
+        assert!(oracle.was_live(1, 7_500 * MS));
+        assert!(!oracle.was_live(2, 7_500 * MS));
+        assert!(!oracle.was_live(3, 7_500 * MS), "nobody has looked");
     }
 }

@@ -130,7 +130,7 @@ pub(crate) trait Oracle {
 pub(crate) fn all() -> Vec<Box<dyn Oracle + Send>> {
     vec![
         Box::new(read_your_writes::ReadYourWrites),
-        Box::new(convergence::Convergence),
+        Box::new(convergence::Convergence::default()),
         Box::new(bounded_staleness::BoundedStaleness),
         Box::new(stale_fill::StaleFill),
         Box::new(monotonic::Monotonic),

@@ -2,10 +2,8 @@
 
 use shuttle::future::block_on;
 
-use super::{KEY, LATER, OLD, WITHIN, World, assert_not_old, beside, load};
+use super::{KEY, LATER, OLD, WITHIN, World, assert_not_old, beside, load, received};
 use crate::cache::domain::Origin;
-use crate::cache::key;
-use crate::target::Target;
 
 /// The horizon vouches for an entry only after everything before it was applied.
 pub(super) fn hit_and_driver() {
@@ -14,15 +12,10 @@ pub(super) fn hit_and_driver() {
     block_on(load(&world, &cache));
     world.commit();
     world.node.advance(LATER);
-    let target = Target::Key {
-        cache: "c".into(),
-        schema: key::fingerprint::<u64>(""),
-        key: key::encode(&KEY).unwrap(),
-    };
     beside(
         &world,
         move |world| {
-            world.node.domain.apply_one(&target, Origin::Unknown);
+            world.node.domain.apply_one(&received(), Origin::Unknown);
             world.node.prove_now();
         },
         |_| assert_not_old(&cache),

@@ -10,8 +10,9 @@ use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
-    KEY, LATER, NEW, OLD, WITHIN, World, assert_not_old, beside, load, load_tagged, until,
+    KEY, LATER, NEW, OLD, WITHIN, World, assert_not_old, beside, load, load_tagged, received, until,
 };
+use crate::cache::domain::Origin;
 
 pub(super) fn fill_and_invalidation() {
     let world = World::new();
@@ -25,6 +26,25 @@ pub(super) fn fill_and_invalidation() {
         |world| {
             world.commit();
             let _ = cache.invalidate(&KEY);
+            assert_not_old(&cache);
+        },
+    );
+    assert_not_old(&cache);
+}
+
+/// The same with a key that another node has invalidated.
+pub(super) fn fill_and_received_key() {
+    let world = World::new();
+    let cache = world.cache("c");
+    let filled = cache.clone();
+    beside(
+        &world,
+        move |world| {
+            block_on(load(world, &filled));
+        },
+        |world| {
+            world.commit();
+            world.node.domain.apply_one(&received(), Origin::Unknown);
             assert_not_old(&cache);
         },
     );

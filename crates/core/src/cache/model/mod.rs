@@ -21,9 +21,11 @@ use shuttle::{Config, FailurePersistence, Runner, future, scheduler};
 
 use super::cells::CellTable;
 use super::handle::Cache;
+use super::key;
 use super::testing::{TestNode, WITHIN};
 use crate::freshness::Freshness;
 use crate::mutation::{self, Mutation};
+use crate::target::Target;
 
 /// Schedules that every model passes.
 const SCHEDULES: usize = 4_000;
@@ -37,6 +39,7 @@ type Model = (&'static str, fn());
 
 const MODELS: &[Model] = &[
     ("fill and invalidation", loads::fill_and_invalidation),
+    ("fill and received key", loads::fill_and_received_key),
     ("queued load", loads::queued_load_and_invalidation),
     ("batch and invalidation", loads::batch_and_invalidation),
     ("refused fill", loads::refused_fill),
@@ -67,6 +70,7 @@ const MUTANTS: &[(Mutation, &[&str])] = &[
         Mutation::NoFillGuard,
         &[
             "fill and invalidation",
+            "fill and received key",
             "joiner and invalidation",
             "queued load",
             "batch and invalidation",
@@ -76,6 +80,7 @@ const MUTANTS: &[(Mutation, &[&str])] = &[
     (Mutation::LateTagNotChecked, &["late tag"]),
     (Mutation::TagWithoutCellForgotten, &["late tag"]),
     (Mutation::JoinVoidedLoad, &["joiner and invalidation"]),
+    (Mutation::FlightLandsEarly, &["fill and received key"]),
     (Mutation::NewerLoadDoesNotVoidOlder, &["newer fill"]),
     (Mutation::RefusedFillLeavesOlder, &["refused read-through"]),
     (Mutation::OvertakenHandsOutItsOwn, &["overlapping loads"]),
@@ -194,6 +199,12 @@ async fn load_tagged(world: &World, cache: &Cache<u64, u64>) -> u64 {
         Ok::<_, Infallible>(version)
     };
     cache.get_or_load(&KEY, loader).await.unwrap()
+}
+
+/// What another node says when it invalidates the row.
+fn received() -> Target {
+    let key = key::encode(&KEY).unwrap();
+    Target::Key { cache: "c".into(), schema: key::fingerprint::<u64>(""), key }
 }
 
 /// Runs two things at the same time to their ends.

@@ -23,6 +23,7 @@ pub(super) enum Reach {
 const SPECIAL: &[(&str, Reach)] = &[
     // Loads and fills.
     ("fill-visible-before-check", Models("a reader has to come between two steps of one fill")),
+    ("flight-lands-early", Models("keys have to arrive between two steps of one fill")),
     ("join-voided-load", FocusedDriver("joiners")),
     ("newer-load-does-not-void-older", Focus("overtaken")),
     ("joiner-ignores-as-of", Models("a reader has to join between two steps of a load")),
