@@ -44,7 +44,7 @@ const LIMITS: [Limit; 10] = [
     limit("invalidate", 1_455.0, 6.4, "floor-remove"),
     limit("invalidate-many", 1_205.0, 5.3, "floor-remove"),
     limit("invalidate-tag", 1_045.0, 4.6, "floor-remove"),
-    limit("receive", 540.0, 2.4, "floor-remove"),
+    limit("receive", 500.0, 2.2, "floor-remove"),
 ];
 
 /// Counts all of it, prints it, and names everything that is beyond its limit.
