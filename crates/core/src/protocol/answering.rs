@@ -245,3 +245,58 @@ pub(crate) fn pack(
     }
     Some(parts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(500);
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(1_000_000_000 + ms * 1_000_000)
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn due(answering: &Answering) -> Vec<(u64, Timestamp)> {
+        answering.pending.iter().map(|pending| (pending.nonce, pending.due)).collect()
+    }
+
+    #[test]
+    fn those_who_ask_soon_after_an_answer_share_the_next() {
+        let mut answering = Answering::new(10, 1);
+        answering.asked(1, None, ms(30), at(0));
+        answering.asked(2, None, ms(70), at(10));
+        answering.answered(&[1], PAUSE, at(20));
+        // As long after the pause as its turn was away, so that nodes keep their order.
+        assert_eq!(due(&answering), [(2, at(20 + 500 + 60))]);
+        answering.asked(3, None, ms(5), at(100));
+        assert_eq!(answering.next_deadline(true), Some(at(525)));
+        assert_eq!(answering.take_strangers(at(524)), None);
+        assert_eq!(answering.take_strangers(at(525)), Some(vec![2, 3]));
+    }
+
+    #[test]
+    fn two_answers_at_once_make_one_pause() {
+        let mut answering = Answering::new(10, 1);
+        answering.asked(1, None, ms(30), at(0));
+        answering.answered(&[], PAUSE, at(10));
+        answering.answered(&[], PAUSE, at(14));
+        assert_eq!(due(&answering), [(1, at(30 + 504))]);
+        // One that is small beside what is left of it changes nothing.
+        answering.answered(&[], ms(1), at(15));
+        assert_eq!(due(&answering), [(1, at(30 + 504))]);
+    }
+
+    #[test]
+    fn nobody_is_answered_who_would_hear_it_too_late() {
+        let mut answering = Answering::new(10, 1);
+        answering.asked(1, None, ms(50), at(0));
+        answering.asked(2, None, ms(50), at(10));
+        answering.forget_before(at(10));
+        assert_eq!(due(&answering), [(2, at(60))]);
+        assert_eq!(answering.next_deadline(true), Some(at(60)));
+    }
+}
