@@ -16,6 +16,8 @@ struct Pending {
     nonce: u64,
     /// Where the log continues after its mark; `None` if we cannot witness it.
     after_mark: Option<u64>,
+    /// Whether it has a mark, which others may witness if we cannot.
+    marked: bool,
     due: Timestamp,
     met: Timestamp,
 }
@@ -30,8 +32,8 @@ pub(crate) struct Answering {
     /// When the first of those is due that we can witness, as far as is known, and of the others. Kept, since
     /// every input asks for them, and a cluster that starts has a `Sync` of each node here.
     first_due: [Option<Timestamp>; 2],
-    /// Before this nobody's turn comes: an answer has just been given, and those who ask meanwhile share the next.
-    not_before: Timestamp,
+    /// Before this nobody's turn comes: such an answer has just been given, and those who ask meanwhile share the next.
+    not_before: [Timestamp; 2],
 }
 
 impl Answering {
@@ -48,20 +50,23 @@ impl Answering {
             nonces,
             most,
             first_due: [None; 2],
-            not_before: Timestamp::ZERO,
+            not_before: [Timestamp::ZERO; 2],
         }
     }
 
-    /// A `Sync` was met, and others have so long to answer it. Beyond the limit it is not answered: the asker's
-    /// deadline covers that.
+    /// A `Sync` was met, with a mark or without, and others have so long to answer it. Beyond the limit it is not
+    /// answered: the asker's deadline covers that.
     pub(crate) fn asked(
         &mut self,
         nonce: u64,
+        marked: bool,
         after_mark: Option<u64>,
         wait: Duration,
         now: Timestamp,
     ) {
-        let due = now.max(self.not_before).after(wait);
+        let [witnessed, others] = self.not_before;
+        let pauses = [marked.then_some(witnessed), after_mark.is_none().then_some(others)];
+        let due = pauses.into_iter().flatten().fold(now, Timestamp::max).after(wait);
         // They stand in the order in which they were met.
         if self.pending.first().is_some_and(|oldest| now.since(oldest.met) >= Self::STALE) {
             self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
@@ -72,7 +77,7 @@ impl Answering {
             // Asked again, or by a twin: what serves the earlier mark serves both.
             same.after_mark = same.after_mark.zip(after_mark).map(|(old, new)| old.min(new));
         } else if self.pending.len() < self.most {
-            self.pending.push(Pending { nonce, after_mark, due, met: now });
+            self.pending.push(Pending { nonce, after_mark, marked, due, met: now });
             self.nonces.insert(nonce);
             let first = &mut self.first_due[usize::from(after_mark.is_none())];
             *first = Some(first.map_or(due, |first| first.min(due)));
@@ -92,17 +97,28 @@ impl Answering {
         }
     }
 
-    /// A complete answer lists these nonces: they need none of ours. The next answer is to come so much later.
-    pub(crate) fn answered(&mut self, nonces: &[u64], pause: Duration, now: Timestamp) {
+    /// A complete answer lists these nonces: they need none of ours. The next of its kind is to come so much later, and
+    /// who is no witness leaves witnesses the time for it.
+    pub(crate) fn answered(
+        &mut self,
+        nonces: &[u64],
+        witnessed: bool,
+        pause: Duration,
+        now: Timestamp,
+    ) {
         let nonces: BTreeSet<_> = nonces.iter().collect();
         self.pending.retain(|pending| !nonces.contains(&pending.nonce));
-        let not_before = now.after(pause);
+        let not_before = &mut self.not_before[usize::from(!witnessed)];
+        let paused = now.after(pause);
         // Everybody's turn moves by as much, so that they stay apart.
-        let later = not_before.since(self.not_before.max(now));
+        let later = paused.since(now.max(*not_before));
+        *not_before = paused.max(*not_before);
         for pending in &mut self.pending {
-            pending.due = pending.due.after(later);
+            let waits = if witnessed { pending.marked } else { pending.after_mark.is_none() };
+            if waits {
+                pending.due = pending.due.after(later);
+            }
         }
-        self.not_before = self.not_before.max(not_before);
         self.look_for_first();
     }
 
@@ -141,7 +157,7 @@ impl Answering {
 
     pub(crate) fn clear(&mut self) {
         self.pending.clear();
-        self.not_before = Timestamp::ZERO;
+        self.not_before = [Timestamp::ZERO; 2];
         self.look_for_first();
     }
 
@@ -187,7 +203,7 @@ impl Answering {
 
     /// Turns one that is too far back to witness into one that is told to go on without.
     pub(crate) fn give_up_witnessing(&mut self, nonce: u64, now: Timestamp) {
-        self.pending.push(Pending { nonce, after_mark: None, due: now, met: now });
+        self.pending.push(Pending { nonce, after_mark: None, marked: false, due: now, met: now });
         self.look_for_first();
     }
 }
@@ -267,34 +283,48 @@ mod tests {
     #[test]
     fn those_who_ask_soon_after_an_answer_share_the_next() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, None, ms(30), at(0));
-        answering.asked(2, None, ms(70), at(10));
-        answering.answered(&[1], PAUSE, at(20));
+        answering.asked(1, false, None, ms(30), at(0));
+        answering.asked(2, false, None, ms(70), at(10));
+        answering.answered(&[1], false, PAUSE, at(20));
         // As long after the pause as its turn was away, so that nodes keep their order.
         assert_eq!(due(&answering), [(2, at(20 + 500 + 60))]);
-        answering.asked(3, None, ms(5), at(100));
+        answering.asked(3, false, None, ms(5), at(100));
         assert_eq!(answering.next_deadline(true), Some(at(525)));
         assert_eq!(answering.take_strangers(at(524)), None);
         assert_eq!(answering.take_strangers(at(525)), Some(vec![2, 3]));
     }
 
     #[test]
+    fn answers_of_witnesses_and_of_others_do_not_wait_for_each_other() {
+        let mut answering = Answering::new(10, 1);
+        answering.asked(1, false, None, ms(30), at(0));
+        answering.asked(2, true, Some(7), ms(30), at(0));
+        answering.answered(&[], true, PAUSE, at(10));
+        assert_eq!(due(&answering), [(1, at(30)), (2, at(530))]);
+        answering.asked(3, false, None, ms(30), at(20));
+        assert_eq!(due(&answering)[2], (3, at(50)));
+        // Who has a mark may be witnessed by others, after their pause.
+        answering.asked(4, true, None, ms(150), at(20));
+        assert_eq!(due(&answering)[3], (4, at(510 + 150)));
+    }
+
+    #[test]
     fn two_answers_at_once_make_one_pause() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, None, ms(30), at(0));
-        answering.answered(&[], PAUSE, at(10));
-        answering.answered(&[], PAUSE, at(14));
+        answering.asked(1, false, None, ms(30), at(0));
+        answering.answered(&[], false, PAUSE, at(10));
+        answering.answered(&[], false, PAUSE, at(14));
         assert_eq!(due(&answering), [(1, at(30 + 504))]);
         // One that is small beside what is left of it changes nothing.
-        answering.answered(&[], ms(1), at(15));
+        answering.answered(&[], false, ms(1), at(15));
         assert_eq!(due(&answering), [(1, at(30 + 504))]);
     }
 
     #[test]
     fn nobody_is_answered_who_would_hear_it_too_late() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, None, ms(50), at(0));
-        answering.asked(2, None, ms(50), at(10));
+        answering.asked(1, false, None, ms(50), at(0));
+        answering.asked(2, false, None, ms(50), at(10));
         answering.forget_before(at(10));
         assert_eq!(due(&answering), [(2, at(60))]);
         assert_eq!(answering.next_deadline(true), Some(at(60)));

@@ -13,8 +13,8 @@ pub(crate) struct Fences {
     outstanding: Option<Outstanding>,
     /// When the next one is due; `None` without a subscription.
     next_at: Option<Timestamp>,
-    /// How long the last one of this subscription took.
-    took: Duration,
+    /// How long the last one of this subscription took, and when it returned.
+    took: (Duration, Timestamp),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,12 @@ struct Outstanding {
 
 impl Fences {
     pub(crate) fn new() -> Self {
-        Self { next_token: 0, outstanding: None, next_at: None, took: Duration::ZERO }
+        Self {
+            next_token: 0,
+            outstanding: None,
+            next_at: None,
+            took: (Duration::ZERO, Timestamp::ZERO),
+        }
     }
 
     /// A subscription was confirmed: the first fence is due at once. `first_token` is random, so that no answer
@@ -36,7 +41,7 @@ impl Fences {
             if mutation::active(Mutation::FenceAcrossSubscriptions) { 1 } else { first_token };
         self.outstanding = None;
         self.next_at = Some(now);
-        self.took = Duration::ZERO;
+        self.took = (Duration::ZERO, now);
     }
 
     /// The subscription ended: what was sent on it proves nothing any more.
@@ -76,14 +81,18 @@ impl Fences {
     pub(crate) fn confirm(&mut self, token: u64, now: Timestamp) -> Option<Timestamp> {
         let sent = self.outstanding.filter(|outstanding| outstanding.token == token)?.sent;
         self.outstanding = None;
-        self.took = now.since(sent);
+        self.took = (now.since(sent), now);
         Some(sent)
     }
 
     /// How long it takes at present from sending something to meeting it, as far as is known.
     pub(crate) fn delay(&self, now: Timestamp) -> Duration {
+        /// What an older fence took says nothing of now.
+        const PRESENT: Duration = Duration::from_secs(2);
         let waiting = self.outstanding.map(|outstanding| now.since(outstanding.sent));
-        self.took.max(waiting.unwrap_or_default())
+        let (took, returned) = self.took;
+        let took = if now.since(returned) <= PRESENT { took } else { Duration::ZERO };
+        took.max(waiting.unwrap_or_default())
     }
 
     pub(crate) fn is_outstanding(&self, token: u64) -> bool {
@@ -113,5 +122,31 @@ impl Fences {
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.outstanding.map(|outstanding| outstanding.deadline).or(self.next_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(1_000_000_000 + ms * 1_000_000)
+    }
+
+    #[test]
+    fn the_delay_is_that_of_the_last_fence_for_a_while_and_of_the_outstanding_one() {
+        let [interval, timeout] = [Duration::from_secs(10); 2];
+        let mut fences = Fences::new();
+        fences.start(7, at(0));
+        assert_eq!(fences.delay(at(0)), Duration::ZERO);
+        let token = fences.send(at(0), interval, timeout).unwrap_or(0);
+        assert_eq!(fences.delay(at(300)), Duration::from_millis(300));
+        fences.confirm(token, at(400));
+        assert_eq!(fences.delay(at(2_400)), Duration::from_millis(400));
+        assert_eq!(fences.delay(at(2_401)), Duration::ZERO);
+        fences.send(at(10_000), interval, timeout);
+        assert_eq!(fences.delay(at(10_050)), Duration::from_millis(50));
+        fences.start(9, at(10_060));
+        assert_eq!(fences.delay(at(10_100)), Duration::ZERO);
     }
 }

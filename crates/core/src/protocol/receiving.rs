@@ -216,7 +216,8 @@ impl Replica {
         // In a crowd most of what is heard are answers to others. Who misses nothing, and is not about to reply to
         // somebody, has met what is in them; what it misses without knowing, the next frame or beacon shows.
         let misses = !self.is_synced() || self.vector.open_gap().is_some();
-        if self.is_in_crowd() && !misses && self.replies.is_empty() {
+        let to_others = replay.answer != 0 && !misses && self.replies.is_empty();
+        if to_others && self.is_in_crowd() {
             return;
         }
         for entry in &replay.entries {

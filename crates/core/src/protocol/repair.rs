@@ -76,7 +76,8 @@ impl Replica {
 
     /// A complete answer was met; `rest` is what its parts say of the vector.
     pub(super) fn synced_met(&mut self, synced: &Synced, rest: &[Numbered], now: Timestamp) {
-        self.answering.answered(&synced.nonces, self.pause_of_answers(), now);
+        let pause = self.pause_of_answers();
+        self.answering.answered(&synced.nonces, synced.witnessed, pause, now);
         let Link::Up(up) = &self.link else { return };
         let for_us =
             synced.nonces.contains(&up.nonce) || mutation::active(Mutation::AnyNonceCounts);
@@ -108,7 +109,7 @@ impl Replica {
     fn baseline_moment(&self, now: Timestamp) -> Timestamp {
         let echo_deadline = self.up().and_then(|up| up.deadline);
         match echo_deadline.filter(|_| mutation::active(Mutation::BaselineAtEcho)) {
-            Some(deadline) => deadline.before(self.config.sync_deadline),
+            Some(deadline) => deadline.before(self.patience(now)),
             None => now,
         }
     }
@@ -158,19 +159,21 @@ impl Replica {
         if mutation::active(Mutation::WitnessWithoutMark) {
             after_mark = after_mark.or(mark.map(|_| self.log.first()));
         }
-        let mut wait = self.wait_for_turn(self.config.witness_delay, now);
+        let mut wait =
+            self.wait_for_turn(self.config.witness_delay, self.round_trips(self.known(), now));
         if after_mark.is_none() && sync.mark.is_some() {
             wait += self.config.stranger_delay;
         }
-        self.answering.asked(sync.nonce, after_mark, wait, now);
+        self.answering.asked(sync.nonce, sync.mark.is_some(), after_mark, wait, now);
     }
 
     pub(super) fn send_answers(&mut self, now: Timestamp) {
         if self.up().is_none() {
             return;
         }
-        let late = self.patience(now).saturating_sub(self.fences.delay(now));
-        self.answering.forget_before(now.before(late));
+        // As far as we know; what we know best is how far behind we are ourselves.
+        let late = self.patience(now).saturating_sub(self.delay(now));
+        self.answering.forget_before(now.before(late.max(self.config.sync_deadline / 2)));
         let mut askers = self.answering.take_witnessed(&self.log, now);
         while let Some((earliest, from)) = askers.iter().copied().min_by_key(|(_, seq)| *seq) {
             let nonces = askers.iter().map(|(nonce, _)| *nonce).collect();
@@ -198,10 +201,10 @@ impl Replica {
     /// those (Nonnenmacher and Biersack, 1999; RFC 5740, `RandomBackoff`). It grows with the time, too, that it takes to
     /// hear of an answer, as there: where many are behind by more than all wait, all of them would answer, which
     /// would put them behind further.
-    fn wait_for_turn(&mut self, delay: Duration, now: Timestamp) -> Duration {
+    fn wait_for_turn(&mut self, delay: Duration, round_trips: Duration) -> Duration {
         let known = self.known();
         let most = delay.saturating_mul(1 + known / MANY).min(self.config.sync_deadline / 4);
-        let most = most.max(self.round_trips(known, now));
+        let most = most.max(round_trips);
         let steepness = f64::from(known.saturating_add(1)).ln() + 1.0;
         most.mul_f64((self.rng.f64() * steepness.exp_m1()).ln_1p() / steepness)
     }
@@ -216,17 +219,21 @@ impl Replica {
         self.known() >= MANY
     }
 
+    /// How long it takes at present from publishing to meeting, within limits.
+    fn delay(&self, now: Timestamp) -> Duration {
+        self.fences.delay(now).min(self.config.sync_deadline)
+    }
+
     /// What it takes at present to hear somebody answer before all do: in a crowd some round trips, and less among
     /// few, of whom all may answer.
     fn round_trips(&self, nodes: u32, now: Timestamp) -> Duration {
-        let delay = self.fences.delay(now).min(self.config.sync_deadline);
-        delay * (ROUND_TRIPS * nodes.min(MANY)) / MANY
+        self.delay(now) * (ROUND_TRIPS * nodes.min(MANY)) / MANY
     }
 
-    /// How long one who asks now, and knows of so many nodes, waits for an answer, from when its `Sync` was met. Who knows
-    /// of nobody has nothing to lose by waiting.
+    /// How long one who asks now waits for an answer, from when its `Sync` was met: longer where answers take longer. Who
+    /// has only started does not know how many others there are: alone among many it would have to ask for each.
     pub(super) fn patience(&self, now: Timestamp) -> Duration {
-        let nodes = if self.vector.len() == 0 { MANY } else { self.known() };
+        let nodes = if self.was_synced { self.known() } else { MANY };
         self.config.sync_deadline + self.round_trips(nodes, now)
     }
 
@@ -279,7 +286,7 @@ impl Replica {
             return false;
         }
         self.counters.answers += 1;
-        self.answering.answered(&[], self.pause_of_answers(), now);
+        self.answering.answered(&[], witnessed, self.pause_of_answers(), now);
         for frame in frames {
             self.publisher.control.push(Sent::Other, frame);
         }
@@ -350,7 +357,8 @@ impl Replica {
             let wait = if own {
                 Duration::ZERO
             } else {
-                self.config.helper_delay + self.wait_for_turn(self.config.helper_delay, now)
+                self.config.helper_delay
+                    + self.wait_for_turn(self.config.helper_delay, Duration::ZERO)
             };
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));

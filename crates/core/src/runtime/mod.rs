@@ -110,8 +110,26 @@ pub struct TokioRuntime {
     /// What to add to the coarse clock: twice its resolution and the suspended time known so far, in
     /// nanoseconds.
     coarse_offset_ns: AtomicU64,
-    strict: Option<StrictClock>,
+    strict: Strict,
 }
+
+/// How a hit is kept from missing a suspend.
+#[derive(Debug)]
+#[cfg_attr(
+    feature = "model",
+    expect(clippy::large_enum_variant, reason = "a simulated lock is larger than a real one")
+)]
+enum Strict {
+    /// Not at all, until the watchdog has looked.
+    Off,
+    /// By two coarse clocks.
+    Coarse(StrictClock),
+    /// By the exact clock: the system's coarse ones are no cheaper.
+    Exact,
+}
+
+/// What is finer than this is no coarse clock.
+const COARSE_NS: u64 = 100_000;
 
 impl TokioRuntime {
     /// A runtime whose hits may miss a machine suspend for up to 50 ms after the resume.
@@ -123,8 +141,11 @@ impl TokioRuntime {
     /// sets only one forward, and so misses none. That costs some nanoseconds more.
     pub fn with_strict_suspend(strict_suspend: bool) -> Self {
         let handle = Handle::try_current().ok();
-        // Where there is no coarse clock, the one that is read misses nothing.
-        let strict = (strict_suspend && os::IS_COARSE).then(StrictClock::default);
+        let strict = match strict_suspend {
+            false => Strict::Off,
+            true if Os.coarse_resolution_ns() < COARSE_NS => Strict::Exact,
+            true => Strict::Coarse(StrictClock::default()),
+        };
         let runtime = Self { handle, coarse_offset_ns: AtomicU64::new(0), strict };
         runtime.resynchronize();
         runtime
@@ -152,8 +173,11 @@ impl Runtime for TokioRuntime {
 
     fn upper_now(&self) -> Timestamp {
         let upper_ns = match &self.strict {
-            Some(strict) => strict.upper_ns(&Os),
-            None => Os.coarse_ns().saturating_add(self.coarse_offset_ns.load(Ordering::Relaxed)),
+            Strict::Off => {
+                Os.coarse_ns().wrapping_add(self.coarse_offset_ns.load(Ordering::Relaxed))
+            }
+            Strict::Coarse(clock) => clock.upper_ns(&Os),
+            Strict::Exact => Os.boot_ns(),
         };
         Timestamp::from_nanos(upper_ns)
     }
@@ -161,7 +185,8 @@ impl Runtime for TokioRuntime {
     fn resynchronize(&self) -> Duration {
         let offset_ns = strict::offset_ns(&Os);
         let before_ns = self.coarse_offset_ns.swap(offset_ns, Ordering::Relaxed);
-        Duration::from_nanos(offset_ns.saturating_sub(before_ns))
+        let grown_ns = offset_ns.wrapping_sub(before_ns).cast_signed();
+        Duration::from_nanos(grown_ns.max(0).cast_unsigned())
     }
 
     fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<()> {

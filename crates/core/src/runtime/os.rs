@@ -12,9 +12,6 @@ mod clocks {
 
     use super::{Clocks, Os};
 
-    /// Whether the cheap clocks are others than the exact ones.
-    pub(in super::super) const IS_COARSE: bool = true;
-
     /// Those that start when the machine does are not negative, and end in 584 years; differences to the wall clock,
     /// which may be negative, wrap around.
     #[inline]
@@ -55,9 +52,6 @@ mod clocks {
 
     use super::{Clocks, Os};
 
-    /// Whether the cheap clocks are others than the exact ones.
-    pub(in super::super) const IS_COARSE: bool = false;
-
     impl Clocks for Os {
         fn coarse_ns(&self) -> u64 {
             self.boot_ns()
@@ -85,5 +79,3 @@ mod clocks {
         }
     }
 }
-
-pub(super) use clocks::IS_COARSE;

@@ -10,7 +10,7 @@
 //! So as long as the wall clock is as far ahead as it was when the suspended time was found, that is still all there
 //! is. If not, the machine was suspended, or the clock was set, or a tick came between the two reads: then it is found
 //! anew. (To hide a suspend somebody would have to set the wall clock back by just as many nanoseconds, before a hit
-//! or the watchdog looks.)
+//! or the watchdog looks.) Like any hit it takes for granted that ticks are late by less than a tick.
 
 use crate::shim::sync::Mutex;
 use crate::shim::sync::atomic::{AtomicU64, Ordering};
@@ -29,16 +29,17 @@ pub(super) trait Clocks {
     fn boot_ns(&self) -> u64;
 }
 
-/// What to add to the coarse clock so that it is not behind `boot_ns`, until the next suspend.
+/// What to add to the coarse clock so that it is not behind `boot_ns`, until the next suspend; wraps around, as either
+/// clock may be ahead of the other in a time namespace.
 pub(super) fn offset_ns(clocks: &impl Clocks) -> u64 {
     // Between the two reads the thread may be held up: the offset then comes out too large by that,
-    // which makes entries look older, never younger. The next call corrects it.
+    // which makes entries look older, never younger.
     let monotonic_ns = clocks.monotonic_ns();
     let boot_ns = clocks.boot_ns();
-    let suspended_ns = boot_ns.saturating_sub(monotonic_ns);
+    let suspended_ns = boot_ns.wrapping_sub(monotonic_ns);
     // The coarse clock lags by its resolution and by how late the tick is that updates it (0.6 ms was
     // seen on a quiet virtual machine): twice the resolution covers a tick that is late by a whole one.
-    suspended_ns.saturating_add(2 * clocks.coarse_resolution_ns())
+    suspended_ns.wrapping_add(2 * clocks.coarse_resolution_ns())
 }
 
 /// An upper bound of `boot_ns` that costs two coarse clocks, unless the machine was suspended.
@@ -50,22 +51,25 @@ pub(super) fn offset_ns(clocks: &impl Clocks) -> u64 {
 pub(super) struct StrictClock {
     /// How far the wall clock was ahead of the monotonic one; wraps around.
     ahead_ns: AtomicU64,
+    /// [`UNKNOWN`](Self::UNKNOWN) until it was found.
     offset_ns: AtomicU64,
     finding: Mutex<()>,
 }
 
 impl Default for StrictClock {
-    /// Knows nothing yet: until it does, everything is old.
     fn default() -> Self {
         Self {
             ahead_ns: AtomicU64::new(0),
-            offset_ns: AtomicU64::new(u64::MAX),
+            offset_ns: AtomicU64::new(Self::UNKNOWN),
             finding: Mutex::new(()),
         }
     }
 }
 
 impl StrictClock {
+    /// No offset: 292 years, forwards and backwards.
+    const UNKNOWN: u64 = 1 << 63;
+
     /// No earlier than `boot_ns` was when this was called.
     #[inline]
     pub(super) fn upper_ns(&self, clocks: &impl Clocks) -> u64 {
@@ -74,23 +78,30 @@ impl StrictClock {
         let offset_ns = self.offset_ns.load(Ordering::Acquire);
         let coarse_ns = clocks.coarse_ns();
         // The wall clock last: a suspend between the two shows.
-        if clocks.coarse_wall_ns().wrapping_sub(coarse_ns) == ahead_ns && offset_ns != u64::MAX {
-            coarse_ns.saturating_add(offset_ns)
+        let is_as_ever = clocks.coarse_wall_ns().wrapping_sub(coarse_ns) == ahead_ns;
+        if is_as_ever && offset_ns != Self::UNKNOWN {
+            coarse_ns.wrapping_add(offset_ns)
         } else {
             self.find(clocks)
         }
     }
 
-    /// Finds how long the machine was suspended so far; the exact time.
+    /// Finds how long the machine was suspended so far, unless somebody else is about to; the exact time.
     #[cold]
     fn find(&self, clocks: &impl Clocks) -> u64 {
-        let _alone = crate::shim::lock(&self.finding);
-        let coarse_ns = clocks.coarse_ns();
-        let ahead_ns = clocks.coarse_wall_ns().wrapping_sub(coarse_ns);
-        // If a tick came between, this is no distance: the next hit tries again.
-        if clocks.coarse_ns() == coarse_ns {
-            self.offset_ns.store(offset_ns(clocks), Ordering::Release);
-            self.ahead_ns.store(ahead_ns, Ordering::Release);
+        if let Ok(_alone) = self.finding.try_lock() {
+            let begun_ns = clocks.monotonic_ns();
+            let coarse_ns = clocks.coarse_ns();
+            let ahead_ns = clocks.coarse_wall_ns().wrapping_sub(coarse_ns);
+            let is_one_tick = clocks.coarse_ns() == coarse_ns;
+            let offset_ns = offset_ns(clocks);
+            let took_ns = clocks.monotonic_ns().wrapping_sub(begun_ns);
+            // If a tick came between, this is no distance; and if the thread was held up, the offset may be far too
+            // large, and would stay. Then the next hit tries again.
+            if is_one_tick && took_ns <= clocks.coarse_resolution_ns() {
+                self.offset_ns.store(offset_ns, Ordering::Release);
+                self.ahead_ns.store(ahead_ns, Ordering::Release);
+            }
         }
         clocks.boot_ns()
     }

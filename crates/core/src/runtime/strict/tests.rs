@@ -40,7 +40,7 @@ impl Kept {
     }
 
     fn boot_ns(&self) -> u64 {
-        self.monotonic_ns + self.suspended_ns
+        self.monotonic_ns.wrapping_add(self.suspended_ns)
     }
 
     fn coarse_ns(&self) -> u64 {
@@ -158,6 +158,35 @@ mod one_thread {
         machine.pass(Event::Suspend { ns: 60 * SECOND_NS });
         assert!(read(&machine, &clock).0 >= machine.kept.get().boot_ns());
         assert_eq!(read(&machine, &clock).1, 0);
+    }
+
+    #[test]
+    fn who_is_held_up_while_it_looks_does_not_make_everything_old() {
+        // Wherever that is.
+        for place in 0..12 {
+            let mut coming = vec![Vec::new(); 12];
+            coming[place].push(Event::Run { ns: SECOND_NS });
+            let machine = Machine::new(SECOND_NS, coming);
+            let clock = StrictClock::default();
+            for _ in 0..12 {
+                clock.upper_ns(&machine);
+            }
+            let (upper_ns, exact) = read(&machine, &clock);
+            assert_eq!(exact, 0);
+            assert!(upper_ns <= machine.kept.get().boot_ns() + 2 * TICK_NS, "{place}");
+        }
+    }
+
+    #[test]
+    fn in_a_time_namespace_either_clock_may_be_ahead() {
+        let machine = Machine::new(SECOND_NS, Vec::new());
+        let mut kept = machine.kept.get();
+        // Half of what it has run.
+        kept.suspended_ns = (SECOND_NS / 2).wrapping_neg();
+        machine.kept.set(kept);
+        let clock = StrictClock::default();
+        clock.upper_ns(&machine);
+        assert_eq!(read(&machine, &clock), (SECOND_NS / 2 + 2 * TICK_NS, 0));
     }
 
     #[test]
