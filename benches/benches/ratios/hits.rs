@@ -1,12 +1,15 @@
-//! A hit beside `quick_cache`'s.
+//! A hit beside `quick_cache`'s, on one thread, and on two that do the same at the same time.
 
 use std::convert::Infallible;
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use unstale::{Cache, CacheValue, LoadContext};
-use unstale_benches::{Bench, CAPACITY, KEYS, Report, Subject, cpu_time, hot, raw, timed, uniform};
+use unstale_benches::{
+    Bench, CAPACITY, KEYS, Report, Subject, cpu_time, hot, is_quick, raw, timed, uniform,
+};
 use unstale_memory::Hub;
 
 use crate::TURNS;
@@ -43,7 +46,7 @@ fn values<V: CacheValue>(
     let tagged = bench.cache(&named("tagged"), 2, value, |it| it);
     let both = bench.cache(&named("both"), 2, value, |it| it.time_to_live(hour));
     let exact = strict.cache(name, 0, value, |it| it);
-    let subjects: Vec<Subject<'_>> = vec![
+    let subjects: Vec<(&str, Reads<'_>)> = vec![
         ("quick_cache", reads(keys, move |key| floor.get(key))),
         ("plain", gets(keys, &plain)),
         ("time to live", gets(keys, &expiring)),
@@ -53,23 +56,55 @@ fn values<V: CacheValue>(
         ("get_or_load", loads(keys, &plain, bench)),
         ("moka", reads(keys, move |key| moka.get(key))),
     ];
-    report.compare(name, &subjects, TURNS);
+    let alone: Vec<Subject<'_>> = subjects
+        .iter()
+        .map(|(name, reads)| (*name, Box::new(reads) as Box<dyn Fn(u64) -> Duration>))
+        .collect();
+    report.compare(name, &alone, TURNS);
+    if is_quick() {
+        // Too few turns to say what two processors do to each other.
+        return;
+    }
+    let beside: Vec<Subject<'_>> =
+        subjects.iter().map(|(name, reads)| (*name, beside(reads))).collect();
+    report.compare(&format!("{name}/2"), &beside, TURNS);
+}
+
+/// Reads so often, and says what processor time it took.
+type Reads<'a> = Box<dyn Fn(u64) -> Duration + Sync + 'a>;
+
+/// The same while another thread does the same. Processor time has nothing in it of whether the two had a processor
+/// each, but what they do to each other is in it only if they had: that is for an idle machine.
+fn beside<'a>(reads: &'a Reads<'_>) -> Box<dyn Fn(u64) -> Duration + 'a> {
+    /// After so many the other one looks whether it is over.
+    const AT_ONCE: u64 = 1_000;
+    Box::new(move |count| {
+        let (begun, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    reads(AT_ONCE);
+                    begun.store(true, Ordering::Relaxed);
+                }
+            });
+            while !begun.load(Ordering::Relaxed) {
+                spin_loop();
+            }
+            let took = reads(count);
+            over.store(true, Ordering::Relaxed);
+            took
+        })
+    })
 }
 
 /// Reads of the keys drawn in advance, round and round.
-fn reads<'a, V>(
-    keys: &Arc<[u64]>,
-    get: impl Fn(&u64) -> Option<V> + 'a,
-) -> Box<dyn Fn(u64) -> Duration + 'a> {
+fn reads<'a, V>(keys: &Arc<[u64]>, get: impl Fn(&u64) -> Option<V> + Sync + 'a) -> Reads<'a> {
     let keys = Arc::clone(keys);
     let mask = keys.len() - 1;
     Box::new(move |count| timed(count, |index| drop(black_box(get(&keys[index as usize & mask])))))
 }
 
-fn gets<'a, V: CacheValue>(
-    keys: &Arc<[u64]>,
-    cache: &Cache<u64, V>,
-) -> Box<dyn Fn(u64) -> Duration + 'a> {
+fn gets<'a, V: CacheValue>(keys: &Arc<[u64]>, cache: &Cache<u64, V>) -> Reads<'a> {
     let cache = cache.clone();
     reads(keys, move |key| cache.get(key))
 }
@@ -78,7 +113,7 @@ fn loads<'a, V: CacheValue>(
     keys: &Arc<[u64]>,
     cache: &Cache<u64, V>,
     bench: &'a Bench,
-) -> Box<dyn Fn(u64) -> Duration + 'a> {
+) -> Reads<'a> {
     let (keys, cache) = (Arc::clone(keys), cache.clone());
     let mask = keys.len() - 1;
     Box::new(move |count| {
