@@ -10,6 +10,10 @@ use super::targets::TARGETS;
 /// allocation, doubles them.
 pub(crate) const TOLERANCE: f64 = 1.5;
 
+/// What takes less than this part of its floor's time is a part of something else that is compared, and so short that it
+/// is mostly noise.
+const SMALL: f64 = 0.5;
+
 /// The same for what is counted, on every machine. Hash tables are seeded anew in each run, and some fill up a little
 /// earlier than others: a hundredth is theirs.
 const COUNTED_TOLERANCE: f64 = 1.01;
@@ -52,6 +56,7 @@ struct Compared {
     what: String,
     value: f64,
     tolerance: f64,
+    is_timed: bool,
     is_more_better: bool,
 }
 
@@ -64,7 +69,8 @@ pub(crate) fn compare(committed: &[Figure], measured: &[Figure]) -> Comparison {
         comparison.compared += 1;
         let (worse, better) =
             if now.is_more_better { (before.value, now.value) } else { (now.value, before.value) };
-        if worse > better * now.tolerance {
+        let is_small = now.is_timed && !now.is_more_better && now.value < SMALL;
+        if worse > better * now.tolerance && !is_small {
             comparison.regressions.push(Regression {
                 what: now.what,
                 committed: before.value,
@@ -85,8 +91,9 @@ fn compared(figures: &[Figure]) -> Vec<Compared> {
                 continue;
             }
             let is_ratio = row.unit == RATIO;
+            let is_timed = !COUNTED.contains(&row.unit.as_str());
             let (value, tolerance) = match row.ratio {
-                _ if COUNTED.contains(&row.unit.as_str()) => (row.value, COUNTED_TOLERANCE),
+                _ if !is_timed => (row.value, COUNTED_TOLERANCE),
                 _ if is_ratio => (row.value, TOLERANCE),
                 Some(ratio) => (ratio, TOLERANCE),
                 None => continue,
@@ -95,6 +102,7 @@ fn compared(figures: &[Figure]) -> Vec<Compared> {
                 what: format!("{}: {}, {}", group.bench, group.name, row.subject),
                 value,
                 tolerance,
+                is_timed,
                 is_more_better: is_more_better(&group.bench, &group.name, &row.subject, &row.unit),
             });
         }
@@ -148,6 +156,16 @@ mod tests {
         assert_eq!(regressions(&figures(12.0, 590.0, 2.0)), [fewer]);
         let more = "footprint: fill, plain: 3.00, committed 2.00, tolerance 1.01×";
         assert_eq!(regressions(&figures(12.0, 900.0, 3.0)), [more]);
+    }
+
+    #[test]
+    fn a_small_part_of_the_floor_may_vary() {
+        let committed = figures(2.0, 900.0, 2.0);
+        assert_eq!(compare(&committed, &figures(4.9, 900.0, 2.0)).regressions, []);
+        assert_eq!(compare(&committed, &figures(5.1, 900.0, 2.0)).regressions.len(), 1);
+        // What is counted never is small.
+        let counted = compare(&figures(2.0, 900.0, 0.1), &figures(2.0, 900.0, 0.2));
+        assert_eq!(counted.regressions.len(), 1);
     }
 
     #[test]
