@@ -168,7 +168,8 @@ impl Replica {
     }
 
     pub(super) fn send_answers(&mut self, now: Timestamp) {
-        if self.up().is_none() {
+        let due = self.answering.next_deadline(self.is_synced());
+        if self.up().is_none() || due.is_none_or(|due| now < due) {
             return;
         }
         // As far as we know; what we know best is how far behind we are ourselves.

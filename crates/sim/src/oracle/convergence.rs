@@ -10,27 +10,28 @@ use crate::history::{Event, Facts, Place};
 
 /// A gap's deadline, and what it takes to notice that it is over.
 const MOST_SUSPECT_NS: u64 = 1_500_000_000;
-/// Conditions are looked at more often than this.
-const LOOKED_AT_NS: u64 = 100_000_000;
+/// The end of a run, of which half may be suspect, in one piece or in several.
+const END_NS: u64 = 2 * MOST_SUSPECT_NS;
+/// Conditions are looked at this often.
+const LOOKED_AT_NS: u64 = 10_000_000;
 
 #[derive(Default)]
 pub(super) struct Convergence {
-    /// From when until when each node was last seen not to be live.
-    not_live: BTreeMap<usize, (u64, u64)>,
+    /// When each node was seen not to be live.
+    not_live: BTreeMap<usize, Vec<u64>>,
 }
 
 impl Convergence {
     fn not_live(&mut self, node: usize, at: u64) {
-        let (since, last) = self.not_live.entry(node).or_insert((at, at));
-        if at - *last > LOOKED_AT_NS {
-            *since = at;
-        }
-        *last = at;
+        self.not_live.entry(node).or_default().push(at);
     }
 
-    /// Whether the node, which is not live now, was not long ago.
+    /// Whether the node, which is not live now, has been for most of the end.
     fn was_live(&self, node: usize, now: u64) -> bool {
-        self.not_live.get(&node).is_some_and(|(since, _)| now - since <= MOST_SUSPECT_NS)
+        let all = self.not_live.get(&node).map_or(&[][..], Vec::as_slice);
+        let suspect = all.iter().filter(|at| now - **at < END_NS).count() as u64;
+        // If none was seen, nobody has looked.
+        suspect > 0 && suspect * LOOKED_AT_NS <= MOST_SUSPECT_NS
     }
 }
 
@@ -92,5 +93,8 @@ mod tests {
         assert!(oracle.was_live(1, 7_500 * MS));
         assert!(!oracle.was_live(2, 7_500 * MS));
         assert!(!oracle.was_live(3, 7_500 * MS), "nobody has looked");
+        // Live for a moment, again and again.
+        (0..750).filter(|tick| tick % 5 > 1).for_each(|tick| oracle.not_live(4, tick * 10 * MS));
+        assert!(!oracle.was_live(4, 7_500 * MS));
     }
 }
