@@ -134,12 +134,14 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return self.get_nested(key);
         }
         let moment = self.shared.moment(self.settings.demand);
-        let verdict = StdCell::new(None);
-        let found = self.hit_at(key, &moment, &verdict);
-        if found.is_none() {
-            self.missed(key, verdict.get(), &moment);
+        let refused = StdCell::new(None);
+        match self.hit_at(key, &moment, &refused) {
+            Some(value) => Some(value),
+            None => {
+                self.missed(key, refused.get(), &moment);
+                None
+            }
         }
-        found
     }
 
     /// The first look of a read that may load: a hit that no load is to learn of. What is not one is not counted.
@@ -164,21 +166,22 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         &self,
         key: &Q,
         moment: &Moment,
-        verdict: &StdCell<Option<Verdict>>,
+        refused: &StdCell<Option<Verdict>>,
     ) -> Option<Option<V>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let found = self.engine.get_if(key, |stamp| {
-            let judged = self.judge_for_read(stamp, moment, self.settings.demand);
-            verdict.set(Some(judged));
-            judged == Verdict::Serve
-        });
-        if found.is_some() {
-            self.counters.hit();
-        }
-        found
+        let value = self.engine.get_if(key, |stamp| {
+            let verdict = self.judge_for_read(stamp, moment, self.settings.demand);
+            let served = verdict == Verdict::Serve;
+            if !served {
+                refused.set(Some(verdict));
+            }
+            served
+        })?;
+        self.counters.hit();
+        Some(value)
     }
 
     /// Counts a read that was not served, and reclaims what it found.
