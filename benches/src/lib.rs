@@ -4,6 +4,7 @@
 mod by_hand;
 mod flood;
 mod keys;
+mod laden;
 mod member;
 mod paired;
 mod redis_server;
@@ -13,6 +14,7 @@ mod report;
 pub use by_hand::{HandClock, HandNode};
 pub use flood::{TASKS, flood};
 pub use keys::{DRAWN, hot, uniform, zipf};
+pub use laden::Laden;
 pub use member::Member;
 pub use paired::{Paired, Subject, cpu_time, process_cpu_time, timed};
 pub use redis_server::{Cluster, Meter, RedisServer, Work};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use unstale::{Cache, CacheValue, LoadContext};
+use unstale::{Cache, CacheValue, LoadContext, Runtime, Timestamp, TokioRuntime};
 use unstale_benches::{
-    Bench, CAPACITY, KEYS, Report, Subject, cpu_time, hot, is_quick, raw, timed, uniform,
+    Bench, CAPACITY, KEYS, Laden, Report, Subject, cpu_time, hot, is_quick, raw, timed, uniform,
 };
 use unstale_memory::Hub;
 
@@ -24,6 +24,15 @@ pub(crate) fn measure(report: &mut Report, wanted: &dyn Fn(&str) -> bool) {
     }
 }
 
+const LARGE: &str = "quick_cache, entries as large";
+const CLOCKED: &str = "quick_cache, entries as large, and a clock";
+
+fn laden<V: CacheValue>(value: impl Fn(u64) -> V) -> Laden<V> {
+    let laden = Laden::new(usize::try_from(CAPACITY).expect("a small number"));
+    (0..KEYS).for_each(|key| laden.insert(key, value(key)));
+    laden
+}
+
 fn values<V: CacheValue>(
     report: &mut Report,
     wanted: &dyn Fn(&str) -> bool,
@@ -37,6 +46,8 @@ fn values<V: CacheValue>(
         return;
     }
     let floor = raw(value);
+    let (large, clocked) = (laden(value), laden(value));
+    let clock: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
     let moka = moka::sync::Cache::new(CAPACITY);
     (0..KEYS).for_each(|key| moka.insert(key, value(key)));
     let hour = Duration::from_secs(3600);
@@ -46,7 +57,7 @@ fn values<V: CacheValue>(
     let tagged = bench.cache(&named("tagged"), 2, value, |it| it);
     let both = bench.cache(&named("both"), 2, value, |it| it.time_to_live(hour));
     let exact = strict.cache(name, 0, value, |it| it);
-    let subjects: Vec<(&str, Reads<'_>)> = vec![
+    let mut subjects: Vec<(&str, Reads<'_>)> = vec![
         ("quick_cache", reads(keys, move |key| floor.get(key))),
         ("plain", gets(keys, &plain)),
         ("time to live", gets(keys, &expiring)),
@@ -56,6 +67,15 @@ fn values<V: CacheValue>(
         ("get_or_load", loads(keys, &plain, bench)),
         ("moka", reads(keys, move |key| moka.get(key))),
     ];
+    if !is_quick() {
+        // Where the time goes: what any cache would pay that keeps as much with an entry, and asks what time it is.
+        subjects.push((LARGE, reads(keys, move |key| large.get(*key))));
+        let get = move |key: &u64| {
+            let now = clock.upper_now();
+            clocked.get(*key).filter(|_| black_box(now) > Timestamp::default())
+        };
+        subjects.push((CLOCKED, reads(keys, get)));
+    }
     let alone: Vec<Subject<'_>> = subjects
         .iter()
         .map(|(name, reads)| (*name, Box::new(reads) as Box<dyn Fn(u64) -> Duration>))

@@ -19,16 +19,18 @@ const PAYLOAD: &[u8] = &[7; 90];
 /// The entry that comes and goes.
 const KEY: u64 = 42;
 
-/// All three subjects with so many receivers.
+/// All subjects with so many receivers.
 pub(crate) fn run(report: &mut Report, server: &RedisServer, receivers: usize, size: Size) {
     let turns = one_thread().block_on(async {
-        let mut raw = Raw::start(server, receivers).await;
+        let mut raw = Raw::start(server, CHANNEL, receivers).await;
+        let mut echoed = Raw::start_echoed(server, receivers).await;
         let mut transport = Ours::start(server, receivers).await;
         let mut nodes = Nodes::start(server, receivers).await;
         let mut turns = Turns::default();
         for round in 0..=size.rounds {
             let measured = [
                 raw.passages(size.passages).await,
+                echoed.passages(size.passages).await,
                 transport.passages(size.passages).await,
                 nodes.passages(size.passages).await,
             ];
@@ -40,24 +42,29 @@ pub(crate) fn run(report: &mut Report, server: &RedisServer, receivers: usize, s
         nodes.shut_down().await;
         turns
     });
-    let names = ["raw redis-rs", "RedisTransport", "node to node"];
+    let names = ["raw redis-rs", "raw redis-rs, own echo", "RedisTransport", "node to node"];
     turns.report(report, &format!("redis latency, {receivers}"), names);
 }
 
-/// The passages of three subjects, the first of which is the floor.
-#[derive(Default)]
-pub(crate) struct Turns {
-    turns: Vec<[Vec<Duration>; 3]>,
+/// The passages of some subjects, the first of which is the floor.
+pub(crate) struct Turns<const SUBJECTS: usize> {
+    turns: Vec<[Vec<Duration>; SUBJECTS]>,
 }
 
-impl Turns {
-    pub(crate) fn add(&mut self, measured: [Vec<Duration>; 3]) {
+impl<const SUBJECTS: usize> Default for Turns<SUBJECTS> {
+    fn default() -> Self {
+        Self { turns: Vec::new() }
+    }
+}
+
+impl<const SUBJECTS: usize> Turns<SUBJECTS> {
+    pub(crate) fn add(&mut self, measured: [Vec<Duration>; SUBJECTS]) {
         self.turns.push(measured);
     }
 
     /// Quantiles of all passages of a subject, and how many times the floor's they are: the median of what each turn
     /// says of the median; of the 99th percentile a turn has too few.
-    pub(crate) fn report(self, report: &mut Report, group: &str, names: [&str; 3]) {
+    pub(crate) fn report(self, report: &mut Report, group: &str, names: [&str; SUBJECTS]) {
         use unstale_benches::Quantiles;
 
         let all = |subject: usize| {
@@ -71,7 +78,7 @@ impl Turns {
             if subject == 0 {
                 continue;
             }
-            let of_turn = |turn: &[Vec<Duration>; 3]| {
+            let of_turn = |turn: &[Vec<Duration>; SUBJECTS]| {
                 let p50 = |subject: usize| Quantiles::of(turn[subject].clone()).p50_us;
                 p50(subject) / p50(0)
             };
@@ -85,18 +92,31 @@ impl Turns {
 }
 
 struct Raw {
+    channel: &'static str,
     publisher: MultiplexedConnection,
     subscribers: Vec<PubSubStream>,
 }
 
 impl Raw {
-    async fn start(server: &RedisServer, receivers: usize) -> Self {
+    async fn start(server: &RedisServer, channel: &'static str, receivers: usize) -> Self {
         let publisher = raw::publisher(server).await;
         let mut subscribers = Vec::new();
         for _ in 0..receivers {
-            subscribers.push(raw::subscriber(server, CHANNEL).await);
+            subscribers.push(raw::subscriber(server, channel).await);
         }
-        Self { publisher, subscribers }
+        Self { channel, publisher, subscribers }
+    }
+
+    /// The publisher has subscribed too, before all others, as a node has that must know what it has published.
+    async fn start_echoed(server: &RedisServer, receivers: usize) -> Self {
+        const CHANNEL: &str = "echoed";
+        let mut own = raw::subscriber(server, CHANNEL).await;
+        tokio::spawn(async move {
+            loop {
+                raw::next(&mut own).await;
+            }
+        });
+        Self::start(server, CHANNEL, receivers).await
     }
 
     async fn passages(&mut self, count: usize) -> Vec<Duration> {
@@ -109,7 +129,7 @@ impl Raw {
                 }
                 begun.elapsed()
             };
-            let sent = raw::publish(&mut self.publisher, CHANNEL, PAYLOAD);
+            let sent = raw::publish(&mut self.publisher, self.channel, PAYLOAD);
             times.push(tokio::join!(received, sent).0);
         }
         times

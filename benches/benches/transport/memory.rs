@@ -13,7 +13,7 @@ use crate::Size;
 use crate::latency::{Nodes, Turns, passages};
 use crate::nodes::one_thread;
 
-/// All three subjects with so many receivers.
+/// All subjects with so many receivers.
 pub(crate) fn run(report: &mut Report, receivers: usize, size: Size) {
     let turns = one_thread().block_on(async {
         let mut bare = Bare::start(receivers);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use unstale_benches::{Member, RedisServer, Report, flood, process_cpu_time};
+use unstale_benches::{Laden, Member, RedisServer, Report, flood, process_cpu_time};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
@@ -13,13 +13,43 @@ const NODES: usize = 8;
 /// Keys published singly: a flood of them would take minutes.
 const SINGLES: u64 = 5_000;
 
-type Engine = quick_cache::sync::Cache<u64, u64>;
+/// Where a raw subscriber keeps its entries.
+#[derive(Clone)]
+enum Engine {
+    Bare(Arc<quick_cache::sync::Cache<u64, u64>>),
+    Laden(Arc<Laden<u64>>),
+}
+
+impl Engine {
+    fn bare(capacity: usize) -> Self {
+        Self::Bare(Arc::new(quick_cache::sync::Cache::new(capacity)))
+    }
+
+    fn laden(capacity: usize) -> Self {
+        Self::Laden(Arc::new(Laden::new(capacity)))
+    }
+
+    fn insert(&self, key: u64) {
+        match self {
+            Self::Bare(bare) => bare.insert(key, key),
+            Self::Laden(laden) => laden.insert(key, key),
+        }
+    }
+
+    fn remove(&self, key: u64) {
+        match self {
+            Self::Bare(bare) => drop(bare.remove(&key)),
+            Self::Laden(laden) => laden.remove(key),
+        }
+    }
+}
 
 pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let turns: Vec<Turn> = runtime.block_on(async {
         let nodes = Nodes::start(server, size.keys).await;
-        let mut floor = Floor::start(server, size.keys).await;
+        let mut floor = Floor::start(server, "floor", Engine::bare, size.keys).await;
+        let mut laden = Floor::start(server, "laden", Engine::laden, size.keys).await;
         let mut turns = Vec::new();
         for round in 0..=size.rounds / 2 {
             nodes.fill(size.keys);
@@ -31,8 +61,10 @@ pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
             let batched = floor.flood(size.keys, per_frame).await;
             let batched_ns = spent_ns(cpu, size.keys);
             let single = floor.flood(SINGLES, 1).await;
+            laden.fill(size.keys);
+            let laden = laden.flood(size.keys, per_frame).await;
             if round > 0 {
-                turns.push(Turn { ours, ours_ns, per_frame, batched, batched_ns, single });
+                turns.push(Turn { ours, ours_ns, per_frame, batched, batched_ns, laden, single });
             }
         }
         turns
@@ -47,6 +79,8 @@ pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
     report.add(group, "keys in a frame", "keys", median(&|turn| turn.per_frame as f64));
     report.add(group, "raw, a PUBLISH each", "keys/s", median(&|turn| turn.single));
     report.add(group, "raw, batches of that size", "keys/s", median(&|turn| turn.batched));
+    let laden = "raw, those batches, entries as large";
+    report.add(group, laden, "keys/s", median(&|turn| turn.laden));
     report.add(group, "ours / a PUBLISH each", "×", median(&|turn| turn.ours / turn.single));
     report.add(group, "ours / batches of that size", "×", median(&|turn| turn.ours / turn.batched));
     // Where the machine has other work, this says more: what sender and receivers have used of it.
@@ -66,6 +100,7 @@ struct Turn {
     per_frame: u64,
     batched: f64,
     batched_ns: f64,
+    laden: f64,
     single: f64,
 }
 
@@ -105,40 +140,44 @@ impl Nodes {
 
 /// Raw subscribers that split each payload into keys and remove them from an engine of their own.
 struct Floor {
+    channel: &'static str,
     publisher: redis::aio::MultiplexedConnection,
-    engines: Vec<Arc<Engine>>,
+    engines: Vec<Engine>,
     progress: Vec<tokio::sync::watch::Receiver<u64>>,
 }
 
-const CHANNEL: &str = "floor";
-
 impl Floor {
-    async fn start(server: &RedisServer, keys: u64) -> Self {
+    async fn start(
+        server: &RedisServer,
+        channel: &'static str,
+        engine: fn(usize) -> Engine,
+        keys: u64,
+    ) -> Self {
         let publisher = raw::publisher(server).await;
         let (mut engines, mut progress) = (Vec::new(), Vec::new());
         for _ in 0..NODES {
-            let engine = Arc::new(Engine::new(usize::try_from(2 * keys).unwrap()));
-            let mut messages = raw::subscriber(server, CHANNEL).await;
+            let engine = engine(usize::try_from(2 * keys).unwrap());
+            let mut messages = raw::subscriber(server, channel).await;
             let (done, received) = tokio::sync::watch::channel(0);
-            engines.push(Arc::clone(&engine));
+            engines.push(engine.clone());
             progress.push(received);
             tokio::spawn(async move {
                 loop {
                     let payload = raw::next(&mut messages).await;
                     let keys = payload.as_chunks::<8>().0;
                     for key in keys {
-                        engine.remove(&u64::from_le_bytes(*key));
+                        engine.remove(u64::from_le_bytes(*key));
                     }
                     done.send_modify(|done| *done += keys.len() as u64);
                 }
             });
         }
-        Self { publisher, engines, progress }
+        Self { channel, publisher, engines, progress }
     }
 
     fn fill(&self, keys: u64) {
         for engine in &self.engines {
-            (0..keys).for_each(|key| engine.insert(key, key));
+            (0..keys).for_each(|key| engine.insert(key));
         }
     }
 
@@ -152,7 +191,7 @@ impl Floor {
             for key in first..(first + per_frame).min(keys) {
                 payload.extend_from_slice(&key.to_le_bytes());
             }
-            raw::publish(&mut self.publisher, CHANNEL, &payload).await;
+            raw::publish(&mut self.publisher, self.channel, &payload).await;
         }
         for (progress, before) in self.progress.iter_mut().zip(before) {
             progress.wait_for(|done| done - before >= keys).await.unwrap();

@@ -191,13 +191,21 @@ impl Moment {
     /// Whether a read that began at this moment may be answered with a value of this as-of.
     #[inline]
     pub(crate) fn accepts(&self, as_of: u64, demand: Demand) -> bool {
+        as_of >= self.fresh_as_of(demand)
+    }
+
+    /// The least as-of, in nanoseconds, of a value that may answer a read that began at this moment.
+    #[inline]
+    pub(crate) fn fresh_as_of(&self, demand: Demand) -> u64 {
         if mutation::active(Mutation::ProofNotChecked) {
-            return true;
+            return 0;
         }
         let now = self.now.as_nanos();
-        now <= self.horizon.max(as_of).saturating_add(demand.within_ns)
-            && (demand.cap_ns == u64::MAX
-                || now <= self.connected_until.max(as_of).saturating_add(demand.cap_ns))
+        // Either the proof reaches far enough, or the load itself must have begun late enough.
+        let least = |proven: u64, allowed: u64| {
+            if now <= proven.saturating_add(allowed) { 0 } else { now - allowed }
+        };
+        least(self.horizon, demand.within_ns).max(least(self.connected_until, demand.cap_ns))
     }
 }
 

@@ -48,12 +48,13 @@ impl Stamp {
     /// Whether the time to live or to idle is over.
     #[inline]
     pub(crate) fn is_expired(&self, now: u64, idle_ns: u64) -> bool {
-        self.lifetime.is_over(self.as_of, now)
-            || idle_ns != u64::MAX
-                && self
-                    .dependencies
-                    .last_access()
-                    .is_some_and(|last| now.saturating_sub(last.tick()) >= idle_ns)
+        self.lifetime.is_over(self.as_of, now) || idle_ns != u64::MAX && self.is_idle(now, idle_ns)
+    }
+
+    /// Whether its last access is so long ago.
+    pub(crate) fn is_idle(&self, now: u64, idle_ns: u64) -> bool {
+        let last = self.dependencies.last_access();
+        last.is_some_and(|last| now.saturating_sub(last.tick()) >= idle_ns)
     }
 
     /// Notes that it was served.
@@ -185,7 +186,7 @@ impl Lifetime {
     }
 
     #[inline]
-    fn is_over(self, from_ns: u64, now_ns: u64) -> bool {
+    pub(crate) fn is_over(self, from_ns: u64, now_ns: u64) -> bool {
         self != Self::UNLIMITED && now_ns.saturating_sub(from_ns) >= self.as_nanos()
     }
 

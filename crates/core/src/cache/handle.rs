@@ -72,7 +72,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         Self { store }
     }
 
-    #[cfg(feature = "simulation")]
+    #[cfg(any(all(test, not(feature = "model")), feature = "simulation"))]
     pub(crate) fn store(&self) -> &Store<K, V> {
         &self.store
     }

@@ -12,6 +12,7 @@ mod fill;
 mod flights;
 mod guard;
 mod handle;
+mod hit_rule;
 pub(crate) mod key;
 mod load;
 mod loaded;

@@ -1,7 +1,6 @@
 //! A read: from the cache, or by joining a load, or by becoming the one who loads.
 
 use std::borrow::Borrow;
-use std::cell::Cell as StdCell;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::domain::Moment;
 use super::entry::{Entry, Verdict};
 use super::error::LoadError;
 use super::flights::{self, Failure, Flight, Outcome, Void};
+use super::hit_rule::HitRule;
 use super::load::{Lead, Unshared};
 use super::store::{CacheKey, CacheValue, Store};
 use super::waits::{LoadId, Waiting};
@@ -130,78 +130,49 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if Self::is_tracked() {
-            return self.get_nested(key);
+        if let Some(value) = self.untracked_hit(key) {
+            return Some(value);
         }
-        let moment = self.shared.moment(self.settings.demand);
-        let refused = StdCell::new(None);
-        match self.hit_at(key, &moment, &refused) {
-            Some(value) => Some(value),
-            None => {
-                self.missed(key, refused.get(), &moment);
-                None
-            }
-        }
+        self.get_slowly(key)
     }
 
-    /// The first look of a read that may load: a hit that no load is to learn of. What is not one is not counted.
+    /// A hit that no load is to learn of. What is not one is not counted.
     #[inline]
-    pub(crate) fn untracked_hit(&self, key: &K) -> Option<Option<V>> {
-        if Self::is_tracked() {
-            return None;
-        }
-        self.hit_at(key, &self.shared.moment(self.settings.demand), &StdCell::new(None))
-    }
-
-    /// Whether a read that begins here has more to do than to find a value.
-    #[inline]
-    fn is_tracked() -> bool {
-        context::is_inside() || mutation::active(Mutation::EntryBeforeHorizon)
-    }
-
-    /// The value of a key, if it may be served to a read that began at `moment`; else `verdict` has what is wrong with
-    /// the entry, if there is one. Only a hit is counted.
-    #[inline]
-    fn hit_at<Q>(
-        &self,
-        key: &Q,
-        moment: &Moment,
-        refused: &StdCell<Option<Verdict>>,
-    ) -> Option<Option<V>>
+    pub(crate) fn untracked_hit<Q>(&self, key: &Q) -> Option<Option<V>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let value = self.engine.get_if(key, |stamp| {
-            let verdict = self.judge_for_read(stamp, moment, self.settings.demand);
-            let served = verdict == Verdict::Serve;
-            if !served {
-                refused.set(Some(verdict));
-            }
-            served
-        })?;
+        // Two mistakes are in the longer way only.
+        let by_mistake = mutation::active(Mutation::EntryBeforeHorizon)
+            || mutation::active(Mutation::DropByLoadStart);
+        if context::is_inside() || by_mistake {
+            return None;
+        }
+        let rule = self.hit_rule();
+        let found = if self.settings.idle_ns == u64::MAX {
+            self.engine.get_if(key, move |stamp| rule.admits(stamp))
+        } else {
+            self.idle_hit(key, rule)
+        };
+        let value = found?;
         self.counters.hit();
         Some(value)
     }
 
-    /// Counts a read that was not served, and reclaims what it found.
-    #[cold]
-    fn missed<Q>(&self, key: &Q, verdict: Option<Verdict>, moment: &Moment)
+    #[inline(never)]
+    fn idle_hit<Q>(&self, key: &Q, rule: HitRule) -> Option<Option<V>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.counters.miss();
-        match verdict {
-            Some(Verdict::Unproven) => self.counters.unproven.add(1),
-            Some(verdict) => self.tidy(key, verdict, moment),
-            None => {}
-        }
+        let idle_ns = self.settings.idle_ns;
+        self.engine.get_if(key, |stamp| rule.admits_of_idle(stamp, idle_ns))
     }
 
-    /// [`get`](Self::get) inside of a load.
+    /// A read that is part of a load, or not answered at first sight.
     #[cold]
-    fn get_nested<Q>(&self, key: &Q) -> Option<Option<V>>
+    fn get_slowly<Q>(&self, key: &Q) -> Option<Option<V>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,

@@ -18,6 +18,7 @@ use super::engine::Engine;
 use super::entry::{Dependencies, Entry, Lifetime, Stamp, Verdict};
 use super::events::{Cause, Events};
 use super::flights::{self, Flights};
+use super::hit_rule::HitRule;
 use super::key;
 use super::loaded::Loaded;
 use super::permits::Permits;
@@ -127,7 +128,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
 
     /// Whether what has this stamp may be served to a read that began at `moment`.
     #[inline]
-    fn judge(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
+    pub(crate) fn judge(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
         let now = moment.now.as_nanos();
         if !self.is_alive(stamp) {
             Verdict::Dead
@@ -137,6 +138,19 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             Verdict::Serve
         } else {
             Verdict::Unproven
+        }
+    }
+
+    /// What a read that begins now asks of an entry.
+    #[inline]
+    pub(crate) fn hit_rule(&self) -> HitRule {
+        let demand = self.settings.demand;
+        let moment = self.shared.moment(demand);
+        let is_cleared = !mutation::active(Mutation::ClearNotChecked);
+        HitRule {
+            as_of: moment.fresh_as_of(demand).max(self.shared.barrier()),
+            tick: if is_cleared { self.clear.tick() } else { 0 },
+            now: moment.now.as_nanos(),
         }
     }
 

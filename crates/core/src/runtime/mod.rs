@@ -128,6 +128,17 @@ enum Strict {
     Exact,
 }
 
+impl Strict {
+    /// Out of line: where no suspend is looked for, a hit saves no registers for it.
+    #[inline(never)]
+    fn upper_ns(&self) -> u64 {
+        match self {
+            Self::Coarse(clock) => clock.upper_ns(&Os),
+            Self::Off | Self::Exact => Os.boot_ns(),
+        }
+    }
+}
+
 /// What is finer than this is no coarse clock.
 const COARSE_NS: u64 = 100_000;
 
@@ -176,8 +187,7 @@ impl Runtime for TokioRuntime {
             Strict::Off => {
                 Os.coarse_ns().wrapping_add(self.coarse_offset_ns.load(Ordering::Relaxed))
             }
-            Strict::Coarse(clock) => clock.upper_ns(&Os),
-            Strict::Exact => Os.boot_ns(),
+            strict => strict.upper_ns(),
         };
         Timestamp::from_nanos(upper_ns)
     }

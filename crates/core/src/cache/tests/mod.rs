@@ -8,6 +8,7 @@ mod clocks;
 mod expiry;
 mod fills;
 mod foreign_code;
+mod hits;
 mod many;
 mod monotonic;
 mod nesting;
