@@ -35,9 +35,9 @@ const fn limit(operation: &'static str, most: f64, times: f64, floor: &'static s
 
 /// About a tenth above what was counted when they were set: compilers differ. Lower them when something was saved.
 const LIMITS: [Limit; 10] = [
-    limit("get", 277.0, 3.0, "floor-get"),
-    limit("get-expiring-tagged", 312.0, 3.4, "floor-get"),
-    limit("get-or-load", 331.0, 3.6, "floor-get"),
+    limit("get", 264.0, 2.9, "floor-get"),
+    limit("get-expiring-tagged", 307.0, 3.3, "floor-get"),
+    limit("get-or-load", 318.0, 3.4, "floor-get"),
     limit("fill", 2_250.0, 6.4, "floor-insert"),
     limit("fill-tagged", 5_030.0, 14.2, "floor-insert"),
     limit("load", 5_950.0, 16.8, "floor-insert"),
