@@ -5,6 +5,7 @@ mod check;
 mod criterion;
 mod groups;
 mod measure;
+mod missed;
 mod number;
 mod options;
 mod peers;

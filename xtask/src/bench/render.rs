@@ -5,6 +5,7 @@ use std::fs;
 
 use super::benches::BENCHES;
 use super::groups::{Group, groups};
+use super::missed::reason;
 use super::number::{readable, times, with_unit};
 use super::plot::Plot;
 use super::results::{Conditions, Figure, Results};
@@ -99,6 +100,30 @@ impl Pages {
             self.document,
             "| stale reads of ours in all cells of the scoreboard | 0 | {measured} | {verdict} |\n"
         );
+        self.missed(figures);
+    }
+
+    /// Each reason once, with all that is missed for it.
+    fn missed(&mut self, figures: &[Figure]) {
+        let is_missed = |target: &&Target| {
+            target.reached(figures).is_some_and(|it| !target.limit.holds(it.worst))
+        };
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for target in TARGETS.iter().filter(is_missed) {
+            let reason = reason(target.measure);
+            match reasons.iter_mut().find(|(it, _)| *it == reason) {
+                Some((_, measures)) => measures.push(target.measure),
+                None => reasons.push((reason, vec![target.measure])),
+            }
+        }
+        if reasons.is_empty() {
+            return;
+        }
+        self.document.push_str("### What is missed, and why\n\n");
+        for (reason, measures) in reasons {
+            let _ = writeln!(self.document, "- **{}**: {reason}", measures.join("**, **"));
+        }
+        self.document.push('\n');
     }
 
     fn benches(&mut self, figures: &[Figure]) {
@@ -275,6 +300,9 @@ mod tests {
         has("| ≤ 1.25× | 1.00× to 1.30×, in `hit/u64/hot` | **missed** |\n");
         has("| ≥ 5.00× | 10× to 7.69×, in `hit/u64/hot` | met |\n");
         has("| ≤ 1.20× | – | not measured |\n");
+        has(
+            "### What is missed, and why\n\n- **hit, plain entry, 1 thread, to `quick_cache`**: the floor is",
+        );
         has("![hit/arc: times as much as the floor](benchmarks/ratios-hit-arc.svg)\n");
         assert_eq!(pages.plots.len(), 2);
         assert_eq!(
