@@ -12,6 +12,13 @@ pub fn hot() -> Arc<[u64]> {
     Arc::from([42])
 }
 
+/// So many keys, each once, in an order that has nothing to do with where their entries lie.
+pub fn shuffled(count: u64) -> Arc<[u64]> {
+    let mut keys: Vec<u64> = (0..count).collect();
+    fastrand::Rng::with_seed(7).shuffle(&mut keys);
+    keys.into()
+}
+
 /// Every key as often as any other.
 pub fn uniform() -> Arc<[u64]> {
     let mut random = fastrand::Rng::with_seed(7);

@@ -12,8 +12,8 @@ mod report;
 
 #[cfg(feature = "protocol")]
 pub use by_hand::{HandClock, HandNode};
-pub use flood::{TASKS, flood};
-pub use keys::{DRAWN, hot, uniform, zipf};
+pub use flood::flood;
+pub use keys::{DRAWN, hot, shuffled, uniform, zipf};
 pub use laden::Laden;
 pub use member::Member;
 pub use paired::{Paired, Subject, cpu_time, process_cpu_time, timed};

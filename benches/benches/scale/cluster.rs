@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unstale::Transport;
-use unstale_benches::{Cluster, Member, Meter, RedisServer, Report, flood};
+use unstale_benches::{Cluster, Member, Meter, RedisServer, Report, flood, shuffled};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
@@ -123,7 +123,7 @@ impl Subject {
     async fn flood(&mut self, keys: u64) -> Turn {
         let frames = self.writer.node.counters().frames_published;
         let before: Vec<_> = self.meters.iter_mut().map(Meter::read).collect();
-        let took = flood(&self.writer, &self.readers, keys).await;
+        let took = flood(&self.writer, &self.readers, &shuffled(keys)).await;
         let after = self.meters.iter_mut().map(Meter::read).zip(&before);
         let cpu: Vec<Duration> = after.map(|(after, before)| after.since(before).cpu).collect();
         let frames = self.writer.node.counters().frames_published - frames;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use unstale::Counters;
-use unstale_benches::{Member, Meter, RedisServer, Report, Work, flood, process_cpu_time};
+use unstale_benches::{
+    Member, Meter, RedisServer, Report, Work, flood, process_cpu_time, shuffled,
+};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
@@ -135,7 +137,7 @@ impl Fleet {
     /// As many as possible: what each key costs when they leave together.
     async fn flood(&mut self, report: &mut Report, group: &str, keys: u64) {
         let before = self.spent();
-        let took = flood(&self.writer, &self.readers, keys).await;
+        let took = flood(&self.writer, &self.readers, &shuffled(keys)).await;
         let spent = self.since(&before);
         let frames =
             spent.server.calls("publish") - spent.beacons.min(spent.server.calls("publish"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use unstale_benches::{Laden, Member, RedisServer, Report, flood, process_cpu_time};
+use unstale_benches::{Laden, Member, RedisServer, Report, flood, process_cpu_time, shuffled};
 use unstale_redis::RedisTransport;
 
 use crate::Size;
@@ -11,7 +11,7 @@ use crate::raw;
 
 const NODES: usize = 8;
 /// Keys published singly: a flood of them would take minutes.
-const SINGLES: u64 = 5_000;
+const SINGLES: usize = 5_000;
 
 /// Where a raw subscriber keeps its entries.
 #[derive(Clone)]
@@ -46,6 +46,8 @@ impl Engine {
 
 pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    // The same order for all: a removal waits for memory.
+    let keys = shuffled(size.keys);
     let turns: Vec<Turn> = runtime.block_on(async {
         let nodes = Nodes::start(server, size.keys).await;
         let mut floor = Floor::start(server, "floor", Engine::bare, size.keys).await;
@@ -54,15 +56,15 @@ pub(crate) fn run(report: &mut Report, server: &RedisServer, size: Size) {
         for round in 0..=size.rounds / 2 {
             nodes.fill(size.keys);
             let cpu = process_cpu_time();
-            let (ours, per_frame) = nodes.flood(size.keys).await;
+            let (ours, per_frame) = nodes.flood(&keys).await;
             let ours_ns = spent_ns(cpu, size.keys);
             floor.fill(size.keys);
             let cpu = process_cpu_time();
-            let batched = floor.flood(size.keys, per_frame).await;
+            let batched = floor.flood(&keys, per_frame).await;
             let batched_ns = spent_ns(cpu, size.keys);
-            let single = floor.flood(SINGLES, 1).await;
+            let single = floor.flood(&keys[..SINGLES], 1).await;
             laden.fill(size.keys);
-            let laden = laden.flood(size.keys, per_frame).await;
+            let laden = laden.flood(&keys, per_frame).await;
             if round > 0 {
                 turns.push(Turn { ours, ours_ns, per_frame, batched, batched_ns, laden, single });
             }
@@ -128,13 +130,13 @@ impl Nodes {
     }
 
     /// Keys a second, and how many went together.
-    async fn flood(&self, keys: u64) -> (f64, u64) {
+    async fn flood(&self, keys: &Arc<[u64]>) -> (f64, u64) {
         let published = || self.writer.node.counters().frames_published;
         let frames = published();
         let took = flood(&self.writer, &self.readers, keys).await;
         assert!(self.readers.iter().all(|reader| reader.cache.is_empty()), "an entry is left");
         let frames = published() - frames;
-        (keys as f64 / took.as_secs_f64(), keys.div_ceil(frames.max(1)))
+        (keys.len() as f64 / took.as_secs_f64(), (keys.len() as u64).div_ceil(frames.max(1)))
     }
 }
 
@@ -182,20 +184,20 @@ impl Floor {
     }
 
     /// One awaited `PUBLISH` after the other.
-    async fn flood(&mut self, keys: u64, per_frame: u64) -> f64 {
+    async fn flood(&mut self, keys: &[u64], per_frame: u64) -> f64 {
         let before: Vec<u64> = self.progress.iter().map(|progress| *progress.borrow()).collect();
         let begun = Instant::now();
         let mut payload = Vec::new();
-        for first in (0..keys).step_by(usize::try_from(per_frame).unwrap()) {
+        for batch in keys.chunks(usize::try_from(per_frame).unwrap()) {
             payload.clear();
-            for key in first..(first + per_frame).min(keys) {
+            for key in batch {
                 payload.extend_from_slice(&key.to_le_bytes());
             }
             raw::publish(&mut self.publisher, self.channel, &payload).await;
         }
         for (progress, before) in self.progress.iter_mut().zip(before) {
-            progress.wait_for(|done| done - before >= keys).await.unwrap();
+            progress.wait_for(|done| done - before >= keys.len() as u64).await.unwrap();
         }
-        keys as f64 / begun.elapsed().as_secs_f64()
+        keys.len() as f64 / begun.elapsed().as_secs_f64()
     }
 }
