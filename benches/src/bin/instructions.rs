@@ -48,6 +48,10 @@ fn run(operation: &str, count: u64) -> bool {
             let (_node, cache) = filled(0, |it| it);
             each(0..count, |key| cache.get(&key));
         }
+        "get-absent" => {
+            let (_node, cache) = filled(0, |it| it);
+            each(KEYS..KEYS + count, |key| cache.get(&key));
+        }
         "get-expiring-tagged" => {
             let (_node, cache) = filled(2, |it| it.time_to_live(Duration::from_secs(60)));
             each(0..count, |key| cache.get(&key));

@@ -84,6 +84,8 @@ mutations! {
     // Hits.
     /// The entry is looked up before the horizon is read.
     EntryBeforeHorizon,
+    /// A hit reads the barrier before the horizon.
+    BarrierBeforeHorizon,
     /// Entries are served without regard to how far the proofs reach.
     ProofNotChecked,
     /// Entries are not compared with their cache's last clear.
@@ -116,6 +118,8 @@ mutations! {
     // Applying.
     /// An invalidation of a key takes its tick before it removes the entry.
     KeyTickBeforeRemoval,
+    /// Whether anything depends on a key is asked before its entry is removed.
+    KeysWatchedAskedEarly,
     /// An invalidation of a key reaches the other nodes but not the caches of its own.
     InvalidateNotAppliedHere,
     /// Whatever another node names, everything is cleared.

@@ -78,3 +78,30 @@ async fn neither_does_a_miss_or_what_is_known_not_to_be_there() {
     assert_no_allocation("miss", || cache.get("none such").is_none());
     assert_no_allocation("miss", || !cache.contains("none such"));
 }
+
+#[tokio::test]
+async fn neither_does_what_is_refused() {
+    let node = node().await;
+    let tagged =
+        || (0..8).fold(Loaded::new(Arc::from("value")), |it, tag| it.tag(format!("{tag}")));
+    let brief = Duration::from_millis(1);
+    let unproven = filled(
+        node.cache("unproven")
+            .freshness(Freshness::Eventual { cap: Some(Duration::from_nanos(1)) }),
+        tagged,
+    );
+    let idle = filled(node.cache("idle").time_to_idle(brief), tagged);
+    let expired = filled(node.cache("expired").time_to_live(brief), tagged);
+    let dead = filled(node.cache("dead"), || tagged().tag("dead"));
+    drop(node.invalidate_tag("dead"));
+    for cache in [unproven, idle, expired, dead] {
+        // The one that was filled last is refused last.
+        while cache.contains("99") {
+            tokio::task::yield_now().await;
+        }
+        let mut keys = (0..99).map(|key| key.to_string()).collect::<Vec<_>>().into_iter();
+        let allocations =
+            measure(|| keys.by_ref().for_each(|key| assert!(cache.get(&key).is_none())));
+        assert_eq!(allocations.count_total, 0, "{}: {allocations:?}", cache.name());
+    }
+}

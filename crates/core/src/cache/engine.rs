@@ -5,7 +5,6 @@
 //! be served is not copied at all.
 
 use std::borrow::Borrow;
-use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
@@ -52,24 +51,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Engine<K, V> {
         self.0.get(&Wanted { key, accepts })
     }
 
-    /// A copy of the entry of a key.
-    pub(crate) fn get<Q>(&self, key: &Q) -> Option<Entry<V>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let stamp = Cell::new(None);
-        let value = self.get_if(key, |found| {
-            stamp.set(Some(found.clone()));
-            true
-        })?;
-        Some(Entry { value, stamp: stamp.take()? })
-    }
-
     /// A copy that the eviction policy does not hear of.
-    #[cfg(feature = "simulation")]
+    #[cfg(any(all(test, not(feature = "model")), feature = "simulation"))]
     pub(crate) fn peek(&self, key: &K) -> Option<Entry<V>> {
-        let stamp = Cell::new(None);
+        let stamp = std::cell::Cell::new(None);
         let accepts = |found: &Stamp| {
             stamp.set(Some(found.clone()));
             true

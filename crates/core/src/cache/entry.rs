@@ -197,10 +197,9 @@ impl Lifetime {
     }
 }
 
-/// What a look at an entry found.
+/// Why an entry is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Serve,
+pub(crate) enum Refusal {
     /// Nothing is wrong with it, but it cannot be proven fresh enough.
     Unproven,
     Expired,

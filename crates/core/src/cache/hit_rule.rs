@@ -8,8 +8,10 @@ use super::entry::Stamp;
 /// Taking a lock and giving it back are locked instructions, which wait until everything is stored that was before
 /// them. So a hit is as quick as it stores little: the rule travels by value, and to look at an entry calls nothing.
 ///
-/// To work it out before the look is soon enough. What was applied before the read began is in it, as it is read after
-/// the horizon; what is applied later need not be seen. Only cells cannot be read earlier: an entry leads to them.
+/// To work it out before the look is soon enough. What was applied before the read began is in it, and, as it is read
+/// after the horizon, whatever the horizon vouches for; what is applied later need not be seen. That reads do not go
+/// backwards does not hang on it: who stores or hands out something newer voids or removes what is older. Only cells cannot
+/// be read earlier: an entry leads to them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HitRule {
     /// The least as-of that is not dropped, and fresh enough, in nanoseconds.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::{debug, trace};
 
 use super::context::{Current, LoadContext, MAX_DEPTH, PassOn};
-use super::entry::{Entry, Verdict};
+use super::entry::Entry;
 use super::error::{LoadError, LoadErrorKind};
 use super::flights::{Failure, Flight, Outcome, Stripe, Void};
 use super::loaded::Loaded;
@@ -130,7 +130,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         store.permits.as_ref()?;
         let mut stripe = store.flights.lock(&self.key);
         let found = store.find(&self.key, &self.read.moment, self.read.demand);
-        if let Some((entry, Verdict::Serve)) = found {
+        if let Some(Ok(entry)) = found {
             return Some(entry);
         }
         let shared = &store.shared;

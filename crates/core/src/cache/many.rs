@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::quality::FixedState;
 
 use super::context::LoadContext;
-use super::entry::{Entry, Verdict};
+use super::entry::{Entry, Refusal};
 use super::error::LoadError;
 use super::load::{BoxError, Lead, Running, Unshared};
 use super::loaded::Loaded;
@@ -84,11 +84,11 @@ impl<'a, K: CacheKey, V: CacheValue> Batch<'a, K, V> {
             }
             let read = store.begin_read(key);
             match store.look(key, &read) {
-                Some((entry, Verdict::Serve)) => {
+                Some(Ok(entry)) => {
                     batch.answers.insert(key.clone(), entry.value);
                 }
                 found => {
-                    batch.unproven |= matches!(found, Some((_, Verdict::Unproven)));
+                    batch.unproven |= matches!(found, Some(Err(Refusal::Unproven)));
                     batch.missing.push((key.clone(), read));
                 }
             }

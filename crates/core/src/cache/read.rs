@@ -11,7 +11,7 @@ use tracing::trace;
 use super::cells::Cell;
 use super::context::{self, Current};
 use super::domain::Moment;
-use super::entry::{Entry, Verdict};
+use super::entry::{Entry, Refusal};
 use super::error::LoadError;
 use super::flights::{self, Failure, Flight, Outcome, Void};
 use super::hit_rule::HitRule;
@@ -144,9 +144,9 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         // Two mistakes are in the longer way only.
-        let by_mistake = mutation::active(Mutation::EntryBeforeHorizon)
+        let is_mistaken = mutation::active(Mutation::EntryBeforeHorizon)
             || mutation::active(Mutation::DropByLoadStart);
-        if context::is_inside() || by_mistake {
+        if context::is_inside() || is_mistaken {
             return None;
         }
         let rule = self.hit_rule();
@@ -178,29 +178,38 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let read = self.begin_read(key);
-        let (entry, verdict) = self.look(key, &read)?;
-        (verdict == Verdict::Serve).then_some(entry.value)
+        if read.tracked().is_some() {
+            return Some(self.look(key, &read)?.ok()?.value);
+        }
+        let found = self.find_and(key, &read.moment, read.demand, |_| ());
+        self.count(&found);
+        Some(found?.ok()?.0)
     }
 
     /// Looks a key up and counts it.
-    pub(crate) fn look<Q>(&self, key: &Q, read: &Read) -> Option<(Entry<V>, Verdict)>
+    pub(crate) fn look<Q>(&self, key: &Q, read: &Read) -> Option<Result<Entry<V>, Refusal>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let found = self.find(key, &read.moment, read.demand);
-        match &found {
-            Some((entry, Verdict::Serve)) => {
-                self.counters.hit();
-                self.note_entry(read, entry);
-            }
-            Some((_, Verdict::Unproven)) => {
+        self.count(&found);
+        if let Some(Ok(entry)) = &found {
+            self.note_entry(read, entry);
+        }
+        found
+    }
+
+    /// Counts a read by what it found.
+    fn count<T>(&self, found: &Option<Result<T, Refusal>>) {
+        match found {
+            Some(Ok(_)) => self.counters.hit(),
+            Some(Err(Refusal::Unproven)) => {
                 self.counters.miss();
                 self.counters.unproven.add(1);
             }
             _ => self.counters.miss(),
         }
-        found
     }
 
     /// Makes what is being loaded depend on what was read.
@@ -218,21 +227,18 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
     /// The first part of a read that may load: the cache, if need be after a proof was awaited.
     pub(crate) async fn first_look(&self, key: &K, read: &mut Read) -> Option<Entry<V>> {
         match self.look(key, read)? {
-            (entry, Verdict::Serve) => Some(entry),
-            (_, Verdict::Unproven) => {
+            Ok(entry) => Some(entry),
+            Err(Refusal::Unproven) => {
                 let not_before = Self::proof_needed(read)?;
                 if !self.shared.uplink.prove(not_before).await {
                     return None;
                 }
                 self.renew_proof(read);
-                let (entry, verdict) = self.find(key, &read.moment, read.demand)?;
-                if verdict != Verdict::Serve {
-                    return None;
-                }
+                let entry = self.find(key, &read.moment, read.demand)?.ok()?;
                 self.note_entry(read, &entry);
                 Some(entry)
             }
-            (_, Verdict::Dead | Verdict::Expired) => None,
+            Err(Refusal::Dead | Refusal::Expired) => None,
         }
     }
 
@@ -366,7 +372,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             return Entered::Wait(Flying { join, ..flying });
         }
         // Another load may have ended since the key was looked up.
-        if let Some((entry, Verdict::Serve)) = self.find(key, &read.moment, read.demand) {
+        if let Some(Ok(entry)) = self.find(key, &read.moment, read.demand) {
             return Entered::Found(entry);
         }
         let lead = Lead::register(self, key, read, &mut stripe, load);

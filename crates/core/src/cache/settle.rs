@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::engine::Evicted;
-use super::entry::{Entry, Verdict};
+use super::entry::Entry;
 use super::events::Cause;
 use super::flights::{self, Flight, Stripe, Void};
 use super::load::Lead;
@@ -108,7 +108,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         read: &Read,
         wait: bool,
     ) -> (Settled<V>, Option<(K, Entry<V>)>) {
-        if let Some((stored, Verdict::Serve)) = self.find(key, &read.moment, read.demand) {
+        if let Some(Ok(stored)) = self.find(key, &read.moment, read.demand) {
             return (Settled::Done(stored), None);
         }
         // Who waits for its turn has not begun to read, and will find something newer than this.

@@ -1,6 +1,7 @@
 //! One cache: looking up, filling through the guard, invalidating.
 
 use std::borrow::Borrow;
+use std::cell::Cell as StdCell;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::cells::Cell;
 use super::context::LoadContext;
 use super::domain::{AnyCache, Applied, Moment, Origin, Shared};
 use super::engine::Engine;
-use super::entry::{Dependencies, Entry, Lifetime, Stamp, Verdict};
+use super::entry::{Dependencies, Entry, Lifetime, Refusal, Stamp};
 use super::events::{Cause, Events};
 use super::flights::{self, Flights};
 use super::hit_rule::HitRule;
@@ -101,77 +102,116 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         self.shared.cells.key(self.shared.cells.key_id(self.index, key))
     }
 
-    /// The entry of a key and whether it may be served to a read that began at `moment`.
-    ///
-    /// The order is what makes a hit sound: clock and horizon were read by the caller, *then* the entry is
-    /// found, *then* its cells are compared. Whoever sees the horizon sees what was applied before it.
-    #[inline]
+    /// The entry of a key, if it may be served to a read that began at `moment`; else why not. `None`: there is none.
     pub(crate) fn find<Q>(
         &self,
         key: &Q,
         moment: &Moment,
         demand: Demand,
-    ) -> Option<(Entry<V>, Verdict)>
+    ) -> Option<Result<Entry<V>, Refusal>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let entry = self.engine.get(key)?;
-        let verdict = if mutation::active(Mutation::EntryBeforeHorizon) {
-            self.judge_for_read(&entry.stamp, &self.shared.moment(demand), demand)
-        } else {
-            self.judge_for_read(&entry.stamp, moment, demand)
-        };
-        self.tidy(key, verdict, moment);
-        Some((entry, verdict))
+        let found = self.find_and(key, moment, demand, Stamp::clone)?;
+        Some(found.map(|(value, stamp)| Entry { value, stamp }))
+    }
+
+    /// The same, but keeps of the stamp what is asked for: to clone it can take an allocation. What is not served is
+    /// not copied at all.
+    ///
+    /// The order is what makes it sound: clock and horizon were read by the caller, *then* the entry is found, *then*
+    /// it is looked whether it was dropped, cleared, or something that it depends on invalidated. Whoever sees the
+    /// horizon sees what was applied before it.
+    pub(crate) fn find_and<Q, S>(
+        &self,
+        key: &Q,
+        moment: &Moment,
+        demand: Demand,
+        keep: impl Fn(&Stamp) -> S,
+    ) -> Option<Result<(Option<V>, S), Refusal>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if mutation::active(Mutation::EntryBeforeHorizon) {
+            let found = StdCell::new(None);
+            let value = self.engine.get_if(key, |stamp| {
+                found.set(Some((stamp.clone(), keep(stamp))));
+                true
+            })?;
+            let (stamp, kept) = found.take()?;
+            let verdict = self.judge_for_read(&stamp, &self.shared.moment(demand), demand);
+            return Some(verdict.map(|()| (value, kept)));
+        }
+        let judged = StdCell::new(None);
+        let value = self.engine.get_if(key, |stamp| {
+            let verdict = self.judge_for_read(stamp, moment, demand);
+            judged.set(Some(verdict.map(|()| keep(stamp))));
+            verdict.is_ok()
+        });
+        match (judged.take()?, value) {
+            (Ok(kept), Some(value)) => Some(Ok((value, kept))),
+            (Err(refusal), _) => {
+                self.tidy(key, refusal, moment);
+                Some(Err(refusal))
+            }
+            (Ok(_), None) => None,
+        }
     }
 
     /// Whether what has this stamp may be served to a read that began at `moment`.
     #[inline]
-    pub(crate) fn judge(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
+    pub(crate) fn judge(
+        &self,
+        stamp: &Stamp,
+        moment: &Moment,
+        demand: Demand,
+    ) -> Result<(), Refusal> {
         let now = moment.now.as_nanos();
         if !self.is_alive(stamp) {
-            Verdict::Dead
+            Err(Refusal::Dead)
         } else if stamp.is_expired(now, self.settings.idle_ns) {
-            Verdict::Expired
+            Err(Refusal::Expired)
         } else if moment.accepts(stamp.as_of, demand) {
-            Verdict::Serve
+            Ok(())
         } else {
-            Verdict::Unproven
+            Err(Refusal::Unproven)
         }
     }
 
-    /// What a read that begins now asks of an entry.
+    /// What a read that begins now asks of an entry. First the moment: what its horizon vouches for must be in the rest.
     #[inline]
     pub(crate) fn hit_rule(&self) -> HitRule {
         let demand = self.settings.demand;
+        let early = mutation::active(Mutation::BarrierBeforeHorizon).then(|| self.shared.barrier());
         let moment = self.shared.moment(demand);
-        let is_cleared = !mutation::active(Mutation::ClearNotChecked);
-        HitRule {
-            as_of: moment.fresh_as_of(demand).max(self.shared.barrier()),
-            tick: if is_cleared { self.clear.tick() } else { 0 },
-            now: moment.now.as_nanos(),
-        }
+        let barrier = early.unwrap_or_else(|| self.shared.barrier());
+        let tick = if mutation::active(Mutation::ClearNotChecked) { 0 } else { self.clear.tick() };
+        HitRule { as_of: moment.fresh_as_of(demand).max(barrier), tick, now: moment.now.as_nanos() }
     }
 
     /// [`judge`](Self::judge), and notes that the entry is served.
-    #[inline]
-    pub(crate) fn judge_for_read(&self, stamp: &Stamp, moment: &Moment, demand: Demand) -> Verdict {
-        let verdict = self.judge(stamp, moment, demand);
-        if self.settings.idle_ns != u64::MAX && verdict == Verdict::Serve {
+    fn judge_for_read(
+        &self,
+        stamp: &Stamp,
+        moment: &Moment,
+        demand: Demand,
+    ) -> Result<(), Refusal> {
+        self.judge(stamp, moment, demand)?;
+        if self.settings.idle_ns != u64::MAX {
             stamp.touch(moment.now.as_nanos());
         }
-        verdict
+        Ok(())
     }
 
     /// Reclaims what a read has found and nobody can be served any more.
-    #[inline]
-    pub(crate) fn tidy<Q>(&self, key: &Q, verdict: Verdict, moment: &Moment)
+    fn tidy<Q>(&self, key: &Q, refusal: Refusal, moment: &Moment)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if matches!(verdict, Verdict::Dead | Verdict::Expired) {
+        if matches!(refusal, Refusal::Dead | Refusal::Expired) {
             self.reclaim_one(key, moment.now.as_nanos());
         }
     }
@@ -206,7 +246,7 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
             key,
             as_of: Timestamp::from_nanos(entry.stamp.as_of),
             alive: self.is_alive(&entry.stamp),
-            served: self.judge(&entry.stamp, &moment, demand) == Verdict::Serve,
+            served: self.judge(&entry.stamp, &moment, demand).is_ok(),
             value: entry.value,
         }
     }
@@ -285,9 +325,11 @@ impl<K: CacheKey, V: CacheValue> Store<K, V> {
         });
         let early =
             mutation::active(Mutation::KeyTickBeforeRemoval).then(|| self.shared.next_tick());
-        let removed = self.engine.remove(key);
         let cells = &self.shared.cells;
-        if cells.are_keys_watched() {
+        let asked_early = mutation::active(Mutation::KeysWatchedAskedEarly);
+        let asked_early = asked_early.then(|| cells.are_keys_watched());
+        let removed = self.engine.remove(key);
+        if asked_early.unwrap_or_else(|| cells.are_keys_watched()) {
             // After the removal: a nested read that found the entry before it has seen nothing of this tick, also
             // where its cell has gone beyond for something else of the same hash.
             let tick = early.unwrap_or_else(|| self.shared.next_tick());

@@ -23,6 +23,24 @@ pub(super) fn hit_and_driver() {
     assert_eq!(cache.get(&KEY), None);
 }
 
+/// What was dropped is not served by the proof that came after.
+pub(super) fn hit_and_drop() {
+    let world = World::new();
+    let cache = world.cache("c");
+    block_on(load(&world, &cache));
+    world.commit();
+    world.node.advance(LATER);
+    beside(
+        &world,
+        move |world| {
+            world.node.domain.drop_before(world.node.now());
+            world.node.prove_now();
+        },
+        |_| assert_not_old(&cache),
+    );
+    assert_eq!(cache.get(&KEY), None);
+}
+
 pub(super) fn fill_and_barrier() {
     let world = World::new();
     let cache = world.cache("c");

@@ -60,6 +60,7 @@ const MODELS: &[Model] = &[
     ("nested clear", dependencies::nested_clear),
     ("outer within", dependencies::outer_within),
     ("hit and driver", driver::hit_and_driver),
+    ("hit and drop", driver::hit_and_drop),
     ("fill and barrier", driver::fill_and_barrier),
     ("fill and confirmation", driver::fill_and_confirmation),
 ];
@@ -89,7 +90,9 @@ const MUTANTS: &[(Mutation, &[&str])] = &[
     (Mutation::NestedKeyNotedLate, &["nested key"]),
     (Mutation::KeyTickBeforeRemoval, &["nested key and another's tick"]),
     (Mutation::NestedIgnoresOuterWithin, &["outer within"]),
+    (Mutation::KeysWatchedAskedEarly, &["nested key"]),
     (Mutation::EntryBeforeHorizon, &["hit and driver"]),
+    (Mutation::BarrierBeforeHorizon, &["hit and drop"]),
     (Mutation::CellFreedWithHolder, &["cell freed"]),
     (Mutation::ClearNotChecked, &["fill and clear"]),
     (Mutation::JoinerIgnoresAsOf, &["joiner of an old answer"]),

@@ -5,7 +5,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::Freshness;
-use crate::cache::entry::Verdict;
 use crate::cache::testing::{TestNode, WITHIN};
 use crate::cache::{Cache, Loaded};
 
@@ -99,10 +98,10 @@ proptest! {
             take(&node, &caches, step);
             for (cache, key) in caches.iter().flat_map(|cache| (0..KEYS).map(move |key| (cache, key))) {
                 let store = cache.store();
-                let Some(entry) = store.engine.get(&key) else { continue };
+                let Some(entry) = store.engine.peek(&key) else { continue };
                 let demand = store.settings.demand;
                 let verdict = store.judge(&entry.stamp, &store.shared.moment(demand), demand);
-                let (rule, is_served) = (store.hit_rule(), verdict == Verdict::Serve);
+                let (rule, is_served) = (store.hit_rule(), verdict.is_ok());
                 let idle_ns = store.settings.idle_ns;
                 // An odd key is not accessed by this: it gets idle.
                 let admitted = match (idle_ns == u64::MAX, key % 2 == 0 || !is_served) {

@@ -34,6 +34,7 @@ const SPECIAL: &[(&str, Reach)] = &[
     ("overtaken-hands-out-its-own", Models("two loads of a key have to end at the same time")),
     ("loads-not-voided", Models("a load has to end between two steps of a new subscription")),
     ("entry-before-horizon", Models("the driver has to run between two steps of one hit")),
+    ("barrier-before-horizon", Models("the driver has to drop between two steps of one hit")),
     ("drop-by-load-start", Focus("pages-meanwhile")),
     (
         "nested-key-noted-late",
@@ -47,6 +48,10 @@ const SPECIAL: &[(&str, Reach)] = &[
     (
         "tag-without-cell-forgotten",
         Models("a tag has to be invalidated before the load that runs names it"),
+    ),
+    (
+        "keys-watched-asked-early",
+        Models("the first nested read has to come between two steps of one invalidation"),
     ),
     (
         "key-tick-before-removal",
