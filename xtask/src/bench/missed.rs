@@ -1,7 +1,7 @@
 //! Why a target is missed, where it is. What is said here can be read off other rows of the same page.
 
 /// Part of the measure of targets, and what keeps them from being met.
-pub(crate) const REASONS: [(&str, &str); 7] = [
+pub(crate) const REASONS: [(&str, &str); 8] = [
     (
         "hit, plain entry",
         "the floor is a lookup between two locked instructions, and with an `Arc` two more. The rows *quick_cache, entries \
@@ -20,6 +20,11 @@ pub(crate) const REASONS: [(&str, &str); 7] = [
         "hit with time to live and 2 tags",
         "a tag is a node of the entry's and a cell: with keys that are not hot that is up to four more cache lines, one \
          leading to the next.",
+    ),
+    (
+        "decoding and applying a received key",
+        "of a key that is not there the floor is a hash and a cache line. Ours is first read from the frame; then it is \
+         asked whether loads of the key are in flight, whether anything depends on it, and whether anybody listens.",
     ),
     (
         "Redis invalidation latency",

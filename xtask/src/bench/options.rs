@@ -16,7 +16,7 @@ benches/results/, and from them docs/benchmarks.md and the tables of README.md.
   --peers      only other libraries; needs Node.js and Python for those in these languages
   --quick      a part, shortened: less than three minutes for --own, which it implies unless --peers is there too
   --only NAME  only this benchmark, or with --peers this library; more than once for more
-  --save       what is quick, or only a part, replaces the committed results nevertheless
+  --save       what is quick, or only a part, takes the place of the same in the committed results
   --check      fails if ratios are worse than the committed ones; implies --own, and that nothing is replaced
   --render     measures nothing: writes the pages from the committed results
 
@@ -88,7 +88,12 @@ impl Options {
 
     /// Whether the results become what is committed: those of a whole run do by themselves.
     pub(crate) fn is_kept(&self) -> bool {
-        self.save || (!self.quick && self.only.is_empty() && !self.check)
+        self.save || (!self.is_part() && !self.check)
+    }
+
+    /// Whether not all is measured, or not as it should be.
+    pub(crate) fn is_part(&self) -> bool {
+        self.quick || !self.only.is_empty()
     }
 
     /// As one would type it.

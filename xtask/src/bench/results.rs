@@ -57,6 +57,24 @@ impl Results {
         Ok(Some(results))
     }
 
+    /// These, and of benchmarks that were not measured again what there was; the benchmarks stay in their order.
+    pub(crate) fn over(self, before: Self) -> Self {
+        let is_new = |bench: &str| self.figures.iter().any(|figure| figure.bench == bench);
+        let mut figures: Vec<Figure> = Vec::new();
+        for figure in before.figures.iter().chain(&self.figures) {
+            let is_there = figures.iter().any(|it| it.bench == figure.bench);
+            match (is_new(&figure.bench), is_there) {
+                (true, false) => {
+                    let measured = self.figures.iter().filter(|it| it.bench == figure.bench);
+                    figures.extend(measured.cloned());
+                }
+                (true, true) => {}
+                (false, _) => figures.push(figure.clone()),
+            }
+        }
+        Self { conditions: self.conditions.after(before.conditions), figures }
+    }
+
     /// Writes them, a line for each figure, so that changes can be read.
     pub(crate) fn write(&self, path: &Path) -> Done {
         let conditions = serde_json::to_string_pretty(&self.conditions)?.replace('\n', "\n  ");
@@ -98,6 +116,22 @@ impl Conditions {
             memory_mib: memory.unwrap_or_default() / 1024,
             kernel: said("uname", &["-sr"])?,
         })
+    }
+
+    /// These, and before them those under which the rest was measured.
+    fn after(self, before: Self) -> Self {
+        let both = |before: &str, now: &str| match before == now {
+            true => now.to_owned(),
+            false => format!("{before}, then {now}"),
+        };
+        Self {
+            command: both(&before.command, &self.command),
+            commit: both(&before.commit, &self.commit),
+            date: both(&before.date, &self.date),
+            rustc: both(&before.rustc, &self.rustc),
+            processor: both(&before.processor, &self.processor),
+            ..self
+        }
     }
 
     /// For a sentence in a document.
@@ -153,5 +187,19 @@ mod tests {
         assert_eq!(field(text, "model name"), Some("Xeon: 3"));
         assert_eq!(field("MemTotal:       4096 kB\n", "MemTotal"), Some("4096 kB"));
         assert_eq!(field(text, "name"), None);
+    }
+
+    #[test]
+    fn a_part_takes_the_place_of_the_same_part() {
+        let results = |commit: &str, figures: &[Figure]| Results {
+            conditions: Conditions { commit: commit.to_owned(), ..Conditions::default() },
+            figures: figures.to_vec(),
+        };
+        let old = ["hit", "fill", "idle"].map(|bench| figure(bench, "a", "plain", "ns", 1.0));
+        let new = ["fill", "scale"].map(|bench| figure(bench, "a", "plain", "ns", 2.0));
+        let both = results("b", &new).over(results("a", &old));
+        let expected = [old[0].clone(), new[0].clone(), old[2].clone(), new[1].clone()];
+        assert_eq!(both.figures, expected);
+        assert_eq!(both.conditions.commit, "a, then b");
     }
 }
