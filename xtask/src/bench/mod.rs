@@ -58,7 +58,7 @@ fn own(options: &Options, conditions: &Conditions) -> Done<ExitCode> {
     let verdict = if options.check { check(options, &results)? } else { ExitCode::SUCCESS };
     if options.is_kept() {
         let committed = Results::read(&Results::committed())?.filter(|_| options.is_part());
-        let results = committed.map_or(results.clone(), |committed| results.over(committed));
+        let results = committed.map_or(results.clone(), |committed| results.over(&committed));
         results.write(&Results::committed())?;
         // Before what follows can fail.
         render::write()?;

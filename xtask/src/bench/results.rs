@@ -58,7 +58,7 @@ impl Results {
     }
 
     /// These, and of benchmarks that were not measured again what there was; the benchmarks stay in their order.
-    pub(crate) fn over(self, before: Self) -> Self {
+    pub(crate) fn over(self, before: &Self) -> Self {
         let is_new = |bench: &str| self.figures.iter().any(|figure| figure.bench == bench);
         let mut figures: Vec<Figure> = Vec::new();
         for figure in before.figures.iter().chain(&self.figures) {
@@ -72,7 +72,7 @@ impl Results {
                 (false, _) => figures.push(figure.clone()),
             }
         }
-        Self { conditions: self.conditions.after(before.conditions), figures }
+        Self { conditions: self.conditions.after(&before.conditions), figures }
     }
 
     /// Writes them, a line for each figure, so that changes can be read.
@@ -119,7 +119,7 @@ impl Conditions {
     }
 
     /// These, and before them those under which the rest was measured.
-    fn after(self, before: Self) -> Self {
+    fn after(self, before: &Self) -> Self {
         let both = |before: &str, now: &str| match before == now {
             true => now.to_owned(),
             false => format!("{before}, then {now}"),
@@ -197,7 +197,7 @@ mod tests {
         };
         let old = ["hit", "fill", "idle"].map(|bench| figure(bench, "a", "plain", "ns", 1.0));
         let new = ["fill", "scale"].map(|bench| figure(bench, "a", "plain", "ns", 2.0));
-        let both = results("b", &new).over(results("a", &old));
+        let both = results("b", &new).over(&results("a", &old));
         let expected = [old[0].clone(), new[0].clone(), old[2].clone(), new[1].clone()];
         assert_eq!(both.figures, expected);
         assert_eq!(both.conditions.commit, "a, then b");
