@@ -46,8 +46,6 @@ fn values<V: CacheValue>(
         return;
     }
     let floor = raw(value);
-    let (large, clocked) = (laden(value), laden(value));
-    let clock: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
     let moka = moka::sync::Cache::new(CAPACITY);
     (0..KEYS).for_each(|key| moka.insert(key, value(key)));
     let hour = Duration::from_secs(3600);
@@ -68,6 +66,8 @@ fn values<V: CacheValue>(
         ("moka", reads(keys, move |key| moka.get(key))),
     ];
     if !is_quick() {
+        let (large, clocked) = (laden(value), laden(value));
+        let clock: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
         // Where the time goes: what any cache would pay that keeps as much with an entry, and asks what time it is.
         subjects.push((LARGE, reads(keys, move |key| large.get(*key))));
         let get = move |key: &u64| {

@@ -136,8 +136,9 @@ impl Fleet {
 
     /// As many as possible: what each key costs when they leave together.
     async fn flood(&mut self, report: &mut Report, group: &str, keys: u64) {
+        let order = shuffled(keys);
         let before = self.spent();
-        let took = flood(&self.writer, &self.readers, &shuffled(keys)).await;
+        let took = flood(&self.writer, &self.readers, &order).await;
         let spent = self.since(&before);
         let frames =
             spent.server.calls("publish") - spent.beacons.min(spent.server.calls("publish"));

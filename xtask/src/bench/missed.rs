@@ -12,8 +12,8 @@ pub(crate) const REASONS: [(&str, &str); 8] = [
     ("hit with `strict_suspend`", "the same with two clocks."),
     (
         "moka's hit",
-        "one key again and again is the case that suits moka best: its hit is not much more than five times the *floor* \
-         there, so that nothing with a clock can be five times as fast. With two threads both wait for the same \
+        "one key again and again is the case that suits moka best: its hit is not much more than six times the *floor* \
+         there, which leaves little for whatever a hit does beyond that. With two threads both wait for the same \
          cache line, ours as well as the floor.",
     ),
     (
