@@ -6,6 +6,7 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 
 use super::log::Log;
+use super::turns::Turn;
 use super::wire::{Numbered, Replay, Replayed, Synced, VECTOR_ENTRY_LEN, replayed_len};
 use crate::mutation::{self, Mutation};
 use crate::time::Timestamp;
@@ -19,6 +20,8 @@ struct Pending {
     /// Whether it has a mark, which others may witness if we cannot.
     marked: bool,
     due: Timestamp,
+    /// The longest wait that could have been drawn.
+    drawn_from: Duration,
     met: Timestamp,
 }
 
@@ -34,6 +37,38 @@ pub(crate) struct Answering {
     first_due: [Option<Timestamp>; 2],
     /// Before this nobody's turn comes: such an answer has just been given, and those who ask meanwhile share the next.
     not_before: [Timestamp; 2],
+    asked: Lately,
+}
+
+/// How often something happened lately.
+#[derive(Debug, Default)]
+struct Lately {
+    /// In this span, and in the one before.
+    counts: [u32; 2],
+    /// When this span began.
+    since: Timestamp,
+}
+
+impl Lately {
+    const SPAN: Duration = Duration::from_secs(10);
+
+    fn count(&mut self, now: Timestamp) {
+        let age = now.since(self.since);
+        if age >= Self::SPAN {
+            let before = if age < 2 * Self::SPAN { self.counts[0] } else { 0 };
+            *self = Self { counts: [0, before], since: now };
+        }
+        self.counts[0] += 1;
+    }
+
+    /// In a span, about.
+    fn often(&self, now: Timestamp) -> u32 {
+        match now.since(self.since) {
+            age if age < Self::SPAN => self.counts[0].max(self.counts[1]),
+            age if age < 2 * Self::SPAN => self.counts[0],
+            _ => 0,
+        }
+    }
 }
 
 impl Answering {
@@ -51,7 +86,13 @@ impl Answering {
             most,
             first_due: [None; 2],
             not_before: [Timestamp::ZERO; 2],
+            asked: Lately::default(),
         }
+    }
+
+    /// How many have asked lately.
+    pub(crate) fn askers(&self, now: Timestamp) -> u32 {
+        self.asked.often(now)
     }
 
     /// A `Sync` was met, with a mark or without, and others have so long to answer it. Beyond the limit it is not
@@ -61,12 +102,13 @@ impl Answering {
         nonce: u64,
         marked: bool,
         after_mark: Option<u64>,
-        wait: Duration,
+        turn: Turn,
         now: Timestamp,
     ) {
+        self.asked.count(now);
         let [witnessed, others] = self.not_before;
         let pauses = [marked.then_some(witnessed), after_mark.is_none().then_some(others)];
-        let due = pauses.into_iter().flatten().fold(now, Timestamp::max).after(wait);
+        let due = pauses.into_iter().flatten().fold(now, Timestamp::max).after(turn.wait);
         // They stand in the order in which they were met.
         if self.pending.first().is_some_and(|oldest| now.since(oldest.met) >= Self::STALE) {
             self.pending.retain(|pending| now.since(pending.met) < Self::STALE);
@@ -77,7 +119,8 @@ impl Answering {
             // Asked again, or by a twin: what serves the earlier mark serves both.
             same.after_mark = same.after_mark.zip(after_mark).map(|(old, new)| old.min(new));
         } else if self.pending.len() < self.most {
-            self.pending.push(Pending { nonce, after_mark, marked, due, met: now });
+            let drawn_from = turn.drawn_from;
+            self.pending.push(Pending { nonce, after_mark, marked, due, drawn_from, met: now });
             self.nonces.insert(nonce);
             let first = &mut self.first_due[usize::from(after_mark.is_none())];
             *first = Some(first.map_or(due, |first| first.min(due)));
@@ -140,12 +183,28 @@ impl Answering {
         }
     }
 
-    /// We have become synced: whoever still waits can be answered soon.
-    pub(crate) fn rearm_strangers(&mut self, now: Timestamp) {
+    /// We have become synced, perhaps together with many others: whoever still waits can be answered soon.
+    pub(crate) fn rearm_strangers(&mut self, turn: Turn, now: Timestamp) {
         for pending in &mut self.pending {
             if pending.after_mark.is_none() {
-                pending.due = pending.due.max(now.after(Self::REARM));
+                pending.due = pending.due.max(now.after(turn.wait.max(Self::REARM)));
+                pending.drawn_from = turn.drawn_from;
             }
+        }
+        self.look_for_first();
+    }
+
+    /// The shortest time that a turn was drawn from which has come.
+    pub(crate) fn drawn_from(&self, now: Timestamp) -> Duration {
+        let due = self.pending.iter().filter(|pending| pending.due <= now);
+        due.map(|pending| pending.drawn_from).min().unwrap_or(Duration::MAX)
+    }
+
+    /// The turn was drawn from too short a time.
+    pub(crate) fn draw_again(&mut self, turn: Turn, now: Timestamp) {
+        for pending in &mut self.pending {
+            pending.due = pending.due.max(now.after(turn.wait));
+            pending.drawn_from = pending.drawn_from.max(turn.drawn_from);
         }
         self.look_for_first();
     }
@@ -203,7 +262,10 @@ impl Answering {
 
     /// Turns one that is too far back to witness into one that is told to go on without.
     pub(crate) fn give_up_witnessing(&mut self, nonce: u64, now: Timestamp) {
-        self.pending.push(Pending { nonce, after_mark: None, marked: false, due: now, met: now });
+        let drawn_from = Turn::AT_ONCE.drawn_from;
+        let told =
+            Pending { nonce, after_mark: None, marked: false, due: now, drawn_from, met: now };
+        self.pending.push(told);
         self.look_for_first();
     }
 }
@@ -276,6 +338,10 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    fn turn(wait_ms: u64) -> Turn {
+        Turn { wait: ms(wait_ms), drawn_from: ms(100) }
+    }
+
     fn due(answering: &Answering) -> Vec<(u64, Timestamp)> {
         answering.pending.iter().map(|pending| (pending.nonce, pending.due)).collect()
     }
@@ -283,12 +349,12 @@ mod tests {
     #[test]
     fn those_who_ask_soon_after_an_answer_share_the_next() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, ms(30), at(0));
-        answering.asked(2, false, None, ms(70), at(10));
+        answering.asked(1, false, None, turn(30), at(0));
+        answering.asked(2, false, None, turn(70), at(10));
         answering.answered(&[1], false, PAUSE, at(20));
         // As long after the pause as its turn was away, so that nodes keep their order.
         assert_eq!(due(&answering), [(2, at(20 + 500 + 60))]);
-        answering.asked(3, false, None, ms(5), at(100));
+        answering.asked(3, false, None, turn(5), at(100));
         assert_eq!(answering.next_deadline(true), Some(at(525)));
         assert_eq!(answering.take_strangers(at(524)), None);
         assert_eq!(answering.take_strangers(at(525)), Some(vec![2, 3]));
@@ -297,21 +363,21 @@ mod tests {
     #[test]
     fn answers_of_witnesses_and_of_others_do_not_wait_for_each_other() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, ms(30), at(0));
-        answering.asked(2, true, Some(7), ms(30), at(0));
+        answering.asked(1, false, None, turn(30), at(0));
+        answering.asked(2, true, Some(7), turn(30), at(0));
         answering.answered(&[], true, PAUSE, at(10));
         assert_eq!(due(&answering), [(1, at(30)), (2, at(530))]);
-        answering.asked(3, false, None, ms(30), at(20));
+        answering.asked(3, false, None, turn(30), at(20));
         assert_eq!(due(&answering)[2], (3, at(50)));
         // Who has a mark may be witnessed by others, after their pause.
-        answering.asked(4, true, None, ms(150), at(20));
+        answering.asked(4, true, None, turn(150), at(20));
         assert_eq!(due(&answering)[3], (4, at(510 + 150)));
     }
 
     #[test]
     fn two_answers_at_once_make_one_pause() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, ms(30), at(0));
+        answering.asked(1, false, None, turn(30), at(0));
         answering.answered(&[], false, PAUSE, at(10));
         answering.answered(&[], false, PAUSE, at(14));
         assert_eq!(due(&answering), [(1, at(30 + 504))]);
@@ -323,8 +389,8 @@ mod tests {
     #[test]
     fn nobody_is_answered_who_would_hear_it_too_late() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, ms(50), at(0));
-        answering.asked(2, false, None, ms(50), at(10));
+        answering.asked(1, false, None, turn(50), at(0));
+        answering.asked(2, false, None, turn(50), at(10));
         answering.forget_before(at(10));
         assert_eq!(due(&answering), [(2, at(60))]);
         assert_eq!(answering.next_deadline(true), Some(at(60)));

@@ -22,9 +22,13 @@ struct Outstanding {
     token: u64,
     sent: Timestamp,
     deadline: Timestamp,
+    timeout: Duration,
 }
 
 impl Fences {
+    /// A fence on a subscription that lives may take so many times its time-out.
+    const PATIENCE: u32 = 4;
+
     pub(crate) fn new() -> Self {
         Self {
             next_token: 0,
@@ -72,9 +76,19 @@ impl Fences {
         } else {
             now.after(timeout)
         };
-        self.outstanding = Some(Outstanding { token, sent: now, deadline });
+        self.outstanding = Some(Outstanding { token, sent: now, deadline, timeout });
         self.next_at = Some(now.after(interval));
         Some(token)
+    }
+
+    /// The subscription yielded something: it lives. What it yields comes in order, so a fence that cannot get lost is
+    /// behind what was sent before, and gets its time anew. To subscribe again would put everybody behind further. Only
+    /// a server that answers no fences at all must not be believed for ever.
+    pub(crate) fn heard(&mut self, now: Timestamp) {
+        if let Some(Outstanding { sent, deadline, timeout, .. }) = &mut self.outstanding {
+            let most = sent.after(*timeout * Self::PATIENCE);
+            *deadline = now.after(*timeout).min(most).max(*deadline);
+        }
     }
 
     /// A fence returned; the moment it was sent, if it is the outstanding one of this subscription.
@@ -83,6 +97,12 @@ impl Fences {
         self.outstanding = None;
         self.took = (now.since(sent), now);
         Some(sent)
+    }
+
+    /// Whether the last one that returned was sent at this moment or later.
+    pub(crate) fn returned_since(&self, moment: Timestamp) -> bool {
+        let (took, returned) = self.took;
+        returned.before(took) >= moment
     }
 
     /// How long it takes at present from sending something to meeting it, as far as is known.
@@ -148,5 +168,30 @@ mod tests {
         assert_eq!(fences.delay(at(10_050)), Duration::from_millis(50));
         fences.start(9, at(10_060));
         assert_eq!(fences.delay(at(10_100)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_fence_on_a_subscription_that_lives_gets_its_time_anew_four_times() {
+        let timeout = Duration::from_secs(1);
+        let mut fences = Fences::new();
+        fences.start(7, at(0));
+        fences.heard(at(0));
+        assert!(fences.send(at(0), timeout, timeout).is_some());
+        assert!(!fences.timed_out(at(999)) && fences.timed_out(at(1_000)));
+        fences.heard(at(900));
+        assert!(!fences.timed_out(at(1_899)) && fences.timed_out(at(1_900)));
+        fences.heard(at(3_500));
+        assert!(!fences.timed_out(at(3_999)) && fences.timed_out(at(4_000)));
+    }
+
+    #[test]
+    fn what_counts_is_when_a_fence_was_sent() {
+        let [interval, timeout] = [Duration::from_secs(10); 2];
+        let mut fences = Fences::new();
+        fences.start(7, at(0));
+        let token = fences.send(at(100), interval, timeout).unwrap_or(0);
+        assert!(!fences.returned_since(at(100)));
+        fences.confirm(token, at(400));
+        assert!(fences.returned_since(at(100)) && !fences.returned_since(at(101)));
     }
 }

@@ -11,6 +11,7 @@
 //! | `receiving.rs` | what each frame does |
 //! | `publishing.rs`, `publisher.rs`, `outbox.rs` | sealing, resending, echoes, beacons |
 //! | `repair.rs`, `syncing.rs`, `answering.rs` | the mark rule, gaps, requests and replays |
+//! | `turns.rs` | who speaks for all |
 //! | `log.rs`, `vector.rs`, `ranges.rs` | what was met, and what is known to exist |
 //! | `fences.rs` | proofs |
 //! | `config.rs` | times and limits |
@@ -30,6 +31,7 @@ mod repair;
 mod replica;
 mod status;
 mod syncing;
+mod turns;
 mod vector;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! Publishing: sealing, resending, echoes, beacons, leaving.
 
+use std::time::Duration;
+
 use super::publisher::{
     Attempt, Echo, Fence, Head, InFlight, Kind, PublishId, Publisher, Sealed, Sent,
 };
@@ -424,9 +426,15 @@ impl Replica {
 
     /// We are heard (again): one beacon soon, since what we published last may have been missed, and since it gives
     /// the others a mark; then as before. With the full series of beacons a cluster that starts at once would speak
-    /// six times of nothing.
+    /// six times of nothing. Who has not published lately has time: all of a crowd may be told by one answer that they
+    /// are synced, and would speak at the same moment.
     pub(super) fn announce(&mut self, now: Timestamp) {
-        self.beacon_at = Some(now.after(self.config.beacon_first));
+        /// A hundred beacons a second.
+        const FOR_EACH_NODE: Duration = Duration::from_millis(10);
+        let hurries = self.beacon_interval < self.config.beacon_steady;
+        let others = if hurries { 0 } else { self.known(now) };
+        let wait = self.config.beacon_first + self.wait_up_to(FOR_EACH_NODE * others);
+        self.beacon_at = Some(now.after(wait));
         if self.steady_beacon_at.is_none() {
             self.steady_beacon_at = Some(now.after(self.steady_beacon_interval(now)));
         }
@@ -450,10 +458,10 @@ impl Replica {
     }
 
     /// So slow that the whole cluster stays within its budget.
-    pub(super) fn steady_beacon_interval(&self, now: Timestamp) -> std::time::Duration {
+    pub(super) fn steady_beacon_interval(&self, now: Timestamp) -> Duration {
         let active = self.vector.active(now.before(self.config.vector_window)) as u64 + 1;
         let share_ms = active * 1_000 / u64::from(self.config.beacon_budget_per_s.max(1));
-        self.config.beacon_steady.max(std::time::Duration::from_millis(share_ms))
+        self.config.beacon_steady.max(Duration::from_millis(share_ms))
     }
 
     /// So long that the slices of the whole cluster, as far as it keeps to its budget, go once around in ten seconds,

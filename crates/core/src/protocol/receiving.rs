@@ -34,6 +34,9 @@ impl Replica {
             return;
         }
         self.counters.frames_received += 1;
+        if self.config.native_fences {
+            self.fences.heard(now);
+        }
         match opened {
             Ok(received) => self.received(received, now),
             Err(ignored) => self.ignored(*ignored),
@@ -217,7 +220,7 @@ impl Replica {
         // somebody, has met what is in them; what it misses without knowing, the next frame or beacon shows.
         let misses = !self.is_synced() || self.vector.open_gap().is_some();
         let to_others = replay.answer != 0 && !misses && self.replies.is_empty();
-        if to_others && self.is_in_crowd() {
+        if to_others && self.is_in_crowd(now) {
             return;
         }
         for entry in &replay.entries {

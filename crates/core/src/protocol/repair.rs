@@ -3,8 +3,8 @@
 use super::answering::{compose, pack};
 use super::publisher::{Kind, Sent};
 use super::replica::{Link, Output, Replica};
+use super::turns::Turn;
 use super::wire::{Body, Numbered, Replayed, Sync, Synced, replayed_len};
-use std::time::Duration;
 
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
@@ -14,11 +14,16 @@ use crate::transport::TransportError;
 /// Ranges of one request, written and read: what is above is nothing that a node asks for, and every one of them
 /// costs its readers up to a thousand look-ups.
 const MAX_REQUESTED_RANGES: usize = 64;
+/// Of no more than so many each origin replies by itself, at once.
+const FEW_RANGES: usize = 4;
 
-/// Within so many round trips somebody has answered. RFC 5740 has four to six.
-const ROUND_TRIPS: u32 = 4;
-/// A crowd.
-const MANY: u32 = 64;
+/// A number that somebody asked for and that we can give.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reply {
+    asked: Timestamp,
+    pub(super) due: Timestamp,
+    turn: Turn,
+}
 
 impl Replica {
     // Asking.
@@ -76,7 +81,7 @@ impl Replica {
 
     /// A complete answer was met; `rest` is what its parts say of the vector.
     pub(super) fn synced_met(&mut self, synced: &Synced, rest: &[Numbered], now: Timestamp) {
-        let pause = self.pause_of_answers();
+        let pause = self.pause_of_answers(now);
         self.answering.answered(&synced.nonces, synced.witnessed, pause, now);
         let Link::Up(up) = &self.link else { return };
         let for_us =
@@ -131,7 +136,8 @@ impl Replica {
         if !mutation::active(Mutation::BeaconsNotRearmed) {
             self.announce(now);
         }
-        self.answering.rearm_strangers(now);
+        let turn = self.draw_turn(self.config.witness_delay, now);
+        self.answering.rearm_strangers(turn, now);
     }
 
     /// The last frame that was met is the mark now. To be called while synced.
@@ -159,22 +165,22 @@ impl Replica {
         if mutation::active(Mutation::WitnessWithoutMark) {
             after_mark = after_mark.or(mark.map(|_| self.log.first()));
         }
-        let mut wait =
-            self.wait_for_turn(self.config.witness_delay, self.round_trips(self.known(), now));
+        let mut turn = self.draw_turn(self.config.witness_delay, now);
         if after_mark.is_none() && sync.mark.is_some() {
-            wait += self.config.stranger_delay;
+            turn = turn.after(self.config.stranger_delay);
         }
-        self.answering.asked(sync.nonce, sync.mark.is_some(), after_mark, wait, now);
+        self.answering.asked(sync.nonce, sync.mark.is_some(), after_mark, turn, now);
     }
 
     pub(super) fn send_answers(&mut self, now: Timestamp) {
-        let due = self.answering.next_deadline(self.is_synced());
-        if self.up().is_none() || due.is_none_or(|due| now < due) {
-            return;
-        }
         // As far as we know; what we know best is how far behind we are ourselves.
         let late = self.patience(now).saturating_sub(self.delay(now));
         self.answering.forget_before(now.before(late.max(self.config.sync_deadline / 2)));
+        if self.is_too_early(self.answering.drawn_from(now), now) {
+            let turn = self.draw_turn(self.config.witness_delay, now);
+            self.answering.draw_again(turn, now);
+            return;
+        }
         let mut askers = self.answering.take_witnessed(&self.log, now);
         while let Some((earliest, from)) = askers.iter().copied().min_by_key(|(_, seq)| *seq) {
             let nonces = askers.iter().map(|(nonce, _)| *nonce).collect();
@@ -193,56 +199,6 @@ impl Replica {
         {
             self.answer(false, nonces, None, now);
         }
-    }
-
-    /// How long to let others answer first, so that one speaks for all.
-    ///
-    /// The time grows with the number of nodes that could answer, and most of them draw a late moment: the density
-    /// grows exponentially, so that few are early however many there are, and fewer still before they have heard
-    /// those (Nonnenmacher and Biersack, 1999; RFC 5740, `RandomBackoff`). It grows with the time, too, that it takes to
-    /// hear of an answer, as there: where many are behind by more than all wait, all of them would answer, which
-    /// would put them behind further.
-    fn wait_for_turn(&mut self, delay: Duration, round_trips: Duration) -> Duration {
-        let known = self.known();
-        let most = delay.saturating_mul(1 + known / MANY).min(self.config.sync_deadline / 4);
-        let most = most.max(round_trips);
-        let steepness = f64::from(known.saturating_add(1)).ln() + 1.0;
-        most.mul_f64((self.rng.f64() * steepness.exp_m1()).ln_1p() / steepness)
-    }
-
-    /// How many other nodes are known.
-    fn known(&self) -> u32 {
-        u32::try_from(self.vector.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Whether there are so many others that not all of them may answer.
-    pub(super) fn is_in_crowd(&self) -> bool {
-        self.known() >= MANY
-    }
-
-    /// How long it takes at present from publishing to meeting, within limits.
-    fn delay(&self, now: Timestamp) -> Duration {
-        self.fences.delay(now).min(self.config.sync_deadline)
-    }
-
-    /// What it takes at present to hear somebody answer before all do: in a crowd some round trips, and less among
-    /// few, of whom all may answer.
-    fn round_trips(&self, nodes: u32, now: Timestamp) -> Duration {
-        self.delay(now) * (ROUND_TRIPS * nodes.min(MANY)) / MANY
-    }
-
-    /// How long one who asks now waits for an answer, from when its `Sync` was met: longer where answers take longer. Who
-    /// has only started does not know how many others there are: alone among many it would have to ask for each.
-    pub(super) fn patience(&self, now: Timestamp) -> Duration {
-        let nodes = if self.was_synced { self.known() } else { MANY };
-        self.config.sync_deadline + self.round_trips(nodes, now)
-    }
-
-    /// From one answer to the next: an answer names every node and goes to every node, so in a large cluster those who
-    /// ask at about the same time are to share one.
-    fn pause_of_answers(&self) -> Duration {
-        const FOR_EACH_NODE: Duration = Duration::from_micros(500);
-        FOR_EACH_NODE.saturating_mul(self.known()).min(self.config.sync_deadline / 2)
     }
 
     fn answer(
@@ -287,7 +243,7 @@ impl Replica {
             return false;
         }
         self.counters.answers += 1;
-        self.answering.answered(&[], witnessed, self.pause_of_answers(), now);
+        self.answering.answered(&[], witnessed, self.pause_of_answers(now), now);
         for frame in frames {
             self.publisher.control.push(Sent::Other, frame);
         }
@@ -353,21 +309,20 @@ impl Replica {
             self.request_at = None;
             self.requested_at = Some(now);
         }
+        // Who is asked for the numbers of many lets somebody reply who has them all.
+        let few = ranges.len() <= FEW_RANGES;
+        let turn = self.draw_turn(self.config.helper_delay, now).after(self.config.helper_delay);
         for (origin, from, to) in ranges.iter().take(MAX_REQUESTED_RANGES) {
             let own = *origin == self.publisher.id;
-            let wait = if own {
-                Duration::ZERO
-            } else {
-                self.config.helper_delay
-                    + self.wait_for_turn(self.config.helper_delay, Duration::ZERO)
-            };
+            let turn = if own && few { Turn::AT_ONCE } else { turn };
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));
             for number in *from..=last {
                 if self.replies.len() < self.config.max_pending
                     && self.reply((*origin, number)).is_some()
                 {
-                    self.replies.entry((*origin, number)).or_insert(now.after(wait));
+                    let reply = Reply { asked: now, due: now.after(turn.wait), turn };
+                    self.replies.entry((*origin, number)).or_insert(reply);
                 }
             }
         }
@@ -390,11 +345,22 @@ impl Replica {
     }
 
     pub(super) fn send_replies(&mut self, now: Timestamp) {
-        let due: Vec<_> = self.replies.iter().filter(|(_, due)| **due <= now).collect();
-        if due.is_empty() {
+        let due = self.replies.iter().filter(|(_, reply)| reply.due <= now);
+        let (due, drawn_from): (Vec<_>, Vec<_>) =
+            due.map(|(numbered, reply)| (*numbered, reply.turn.drawn_from)).unzip();
+        let Some(drawn_from) = drawn_from.into_iter().min() else { return };
+        if self.is_too_early(drawn_from, now) {
+            let turn = self.draw_turn(self.config.helper_delay, now);
+            let next = now.after(turn.wait);
+            // Whoever asked drops what it may have missed when this has passed.
+            let deadline = self.config.gap_deadline;
+            self.replies.retain(|_, reply| next < reply.asked.after(deadline));
+            for reply in self.replies.values_mut() {
+                reply.due = reply.due.max(next);
+                reply.turn = turn;
+            }
             return;
         }
-        let due: Vec<_> = due.into_iter().map(|(numbered, _)| *numbered).collect();
         for numbered in &due {
             self.replies.remove(numbered);
         }

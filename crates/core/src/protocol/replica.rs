@@ -12,6 +12,7 @@ use super::fences::Fences;
 use super::log::Log;
 use super::outbox::Outbox;
 use super::publisher::{Attempt, PublishId, Publisher};
+use super::repair::Reply;
 use super::status::{Counters, Reason, State, Status, Warning};
 use super::syncing::{Hearing, Up};
 use super::vector::Vector;
@@ -109,7 +110,9 @@ pub(crate) struct Replica {
     pub(super) request_at: Option<Timestamp>,
     pub(super) requested_at: Option<Timestamp>,
     /// Numbers that others asked for and that we can give, and when.
-    pub(super) replies: BTreeMap<Numbered, Timestamp>,
+    pub(super) replies: BTreeMap<Numbered, Reply>,
+    /// Since when we listen whether somebody else says what is our turn to say.
+    pub(super) listening_since: Option<Timestamp>,
 
     /// The last frame that could not be read, until everything before it is dropped.
     pub(super) unreadable: Option<Timestamp>,
@@ -174,6 +177,7 @@ impl Replica {
             request_at: None,
             requested_at: None,
             replies: BTreeMap::new(),
+            listening_since: None,
             unreadable: None,
             last_unreadable_clear: None,
             beacon_at: None,
@@ -282,6 +286,7 @@ impl Replica {
         self.hearing.clear();
         self.answering.clear();
         self.replies.clear();
+        self.listening_since = None;
         self.gap_since = None;
         self.request_at = None;
         self.requested_at = None;
@@ -380,8 +385,7 @@ impl Replica {
     /// What every input ends with: whatever has become possible or due without waiting.
     pub(super) fn step(&mut self, now: Timestamp) {
         self.send_fence(now);
-        self.send_answers(now);
-        self.send_replies(now);
+        self.speak(now);
         self.notice_gaps(now);
         self.publish_control(now);
         self.publish_numbered(now);
@@ -390,7 +394,7 @@ impl Replica {
         self.update_status(now);
     }
 
-    fn send_fence(&mut self, now: Timestamp) {
+    pub(super) fn send_fence(&mut self, now: Timestamp) {
         let (interval, timeout) = (self.config.fence_interval, self.config.fence_timeout);
         let Some(token) = self.fences.send(now, interval, timeout) else {
             return;
@@ -529,8 +533,7 @@ impl Replica {
             link,
             self.publish_deadline(),
             self.fences.next_deadline(),
-            self.answering.next_deadline(self.is_synced()),
-            self.replies.values().min().copied(),
+            self.next_turn(),
             gap,
             self.request_at,
             self.unreadable_due(),

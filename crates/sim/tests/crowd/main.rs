@@ -91,6 +91,51 @@ fn a_crowd_that_is_behind_does_not_drown_in_answers() {
     }
 }
 
+/// Nobody knows of anybody yet, all ask at about the same time, and one answer makes hundreds able to give the next.
+#[test]
+fn a_crowd_that_starts_at_once_shares_answers() {
+    let mut world = World::new(NODES, 1);
+    world.run(SETTLED);
+    let said = world.take_accepted();
+    println!("{NODES} start: {said:?}");
+    assert_eq!(world.live(), NODES);
+    assert_eq!(said.of(SYNC), NODES as u64);
+    assert!(said.of(SYNCED) <= 2 * ANSWERS, "{said:?}");
+    // Not all in the moment in which they are told that they are synced.
+    assert!(said.of(BEACON) <= 2 * NODES as u64, "{said:?}");
+}
+
+/// What puts all behind must not make them say more, which would put them behind further: answers, and subscriptions
+/// that are opened anew because fences take long. Three times as slow as measured is near what a crowd of that size
+/// costs while nothing happens.
+#[test]
+fn a_crowd_comes_up_where_processors_are_slow() {
+    for slowness in [1, 3] {
+        let mut world = World::new(NODES, 1);
+        world.take_time(slowness);
+        until_live(&mut world, &format!("{NODES} start, {slowness} times as slow"));
+        assert_eq!(world.total(|it| it.subscription_failures), 0);
+
+        (0..NODES).for_each(|node| world.cut(node));
+        until_live(&mut world, &format!("{NODES} reconnect, {slowness} times as slow"));
+        assert_eq!(world.total(|it| it.subscriptions), 2 * NODES as u64);
+    }
+}
+
+/// Runs until all have been live for a while.
+fn until_live(world: &mut World, what: &str) {
+    let (mut seconds, mut quiet) = (0, 0);
+    while quiet < 5 {
+        world.run(Duration::from_secs(1));
+        (seconds, quiet) = (seconds + 1, if world.live() == NODES { quiet + 1 } else { 0 });
+        let said = &world.accepted;
+        assert!(seconds <= 60, "{what}: {} are live; {said:?}", world.live());
+    }
+    let said = world.take_accepted();
+    println!("{what}: live after {} s; {said:?}", seconds - quiet);
+    assert!(said.of(SYNCED) <= 2 * ANSWERS, "{what}: {said:?}");
+}
+
 /// One frame when idle, however many nodes hear it; and what queues while a frame is under way leaves together.
 #[test]
 fn invalidations_cost_as_many_frames_as_there_are_waits() {

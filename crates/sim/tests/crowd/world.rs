@@ -24,6 +24,31 @@ const NAMESPACE: &str = "crowd";
 /// One way, from a node to the broker or back, in nanoseconds: a network within a data centre, and a busy one.
 const LATENCY_NS: std::ops::Range<u64> = 200_000..1_000_000;
 
+/// What a processor spends where nothing is slow, in nanoseconds. The broker for a command, for a connection with its
+/// handshake, for each delivery and each byte of it; a node for a frame, each byte of it, and anything else.
+const COMMAND_NS: u64 = 50_000;
+const CONNECTING_NS: u64 = 300_000;
+const DELIVERY_NS: u64 = 1_500;
+const DELIVERED_BYTE_NS: u64 = 1;
+const HEARD_NS: u64 = 3_000;
+const HEARD_BYTE_NS: u64 = 2;
+const INPUT_NS: u64 = 20_000;
+
+/// Does one thing after the other.
+#[derive(Clone, Copy, Default)]
+struct Processor {
+    slowness: u64,
+    free: u64,
+}
+
+impl Processor {
+    /// When it is done with what takes so long where nothing is slow.
+    fn work(&mut self, spent: u64, now: u64) -> u64 {
+        self.free = self.free.max(now) + spent * self.slowness;
+        self.free
+    }
+}
+
 /// Frames that the broker accepted, and their bytes, by kind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Accepted {
@@ -48,9 +73,11 @@ pub(crate) struct World {
     scheduled: u64,
     random: fastrand::Rng,
     nodes: Vec<Slot>,
-    accepted: Accepted,
+    pub(crate) accepted: Accepted,
     /// How far every node is behind what the broker has sent, in nanoseconds.
     behind: u64,
+    /// What the broker does, and what all nodes do.
+    processors: [Processor; 2],
 }
 
 struct Slot {
@@ -65,14 +92,45 @@ struct Slot {
 }
 
 enum Event {
-    Subscribe { node: usize, connection: u64 },
-    Publish { node: usize, id: u64, frame: Bytes },
-    Fence { node: usize, connection: u64, token: u64 },
-    Confirmed { node: usize, connection: u64 },
-    Frame { node: usize, connection: u64, frame: Frame },
-    Fenced { node: usize, connection: u64, token: u64 },
-    Published { node: usize, id: u64 },
-    Timeout { node: usize },
+    Subscribe {
+        node: usize,
+        connection: u64,
+    },
+    Publish {
+        node: usize,
+        id: u64,
+        frame: Bytes,
+    },
+    Fence {
+        node: usize,
+        connection: u64,
+        token: u64,
+    },
+    Confirmed {
+        node: usize,
+        connection: u64,
+    },
+    Frame {
+        node: usize,
+        connection: u64,
+        frame: Frame,
+    },
+    Fenced {
+        node: usize,
+        connection: u64,
+        token: u64,
+    },
+    Published {
+        node: usize,
+        id: u64,
+    },
+    /// The deadline that a node had; it may have an earlier one by now.
+    Timeout {
+        node: usize,
+        due: u64,
+    },
+    /// A node gets to it, after what the processor had to do before.
+    Turn(Box<Event>),
 }
 
 /// Whoever reads it first opens it for all.
@@ -90,6 +148,7 @@ impl World {
             nodes: Vec::new(),
             accepted: Accepted::default(),
             behind: 0,
+            processors: [Processor::default(); 2],
         };
         for node in 0..nodes {
             let seeds = AtomicU64::new(world.random.u64(..));
@@ -101,7 +160,7 @@ impl World {
             // A deployment takes some seconds.
             let at = world.now() + world.random.u64(..2_000_000_000);
             world.nodes[node].wake_at = at;
-            world.schedule(at, Event::Timeout { node });
+            world.schedule(at, Event::Timeout { node, due: at });
         }
         world
     }
@@ -151,6 +210,14 @@ impl World {
         self.behind = u64::try_from(by.as_nanos()).unwrap();
     }
 
+    /// From now on what is done takes time: the broker has one processor, and all nodes share another. `slowness` is how
+    /// many times as long as measured on one Redis (`docs/scaling.md`).
+    pub(crate) fn take_time(&mut self, slowness: u64) {
+        for processor in &mut self.processors {
+            *processor = Processor { slowness, free: self.time.load(Ordering::Relaxed) };
+        }
+    }
+
     /// The connection of a node's subscription breaks.
     pub(crate) fn cut(&mut self, node: usize) {
         let slot = &mut self.nodes[node];
@@ -186,9 +253,11 @@ impl World {
         self.now() + self.random.u64(LATENCY_NS)
     }
 
-    /// The broker sends something on a subscription, behind everything that it has sent before.
-    fn send(&mut self, node: usize, event: Event) {
-        let at = (self.hop() + self.behind).max(self.nodes[node].stream + 1);
+    /// The broker, which is done with it at `done`, sends something on a subscription, behind everything that it has
+    /// sent before.
+    fn send(&mut self, done: u64, node: usize, event: Event) {
+        let at = done + self.random.u64(LATENCY_NS) + self.behind;
+        let at = at.max(self.nodes[node].stream + 1);
         self.nodes[node].stream = at;
         self.schedule(at, event);
     }
@@ -196,15 +265,41 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Subscribe { node, connection } => {
+                let done = self.serve(CONNECTING_NS);
                 if self.nodes[node].connection == connection {
                     self.nodes[node].subscribed = true;
-                    self.send(node, Event::Confirmed { node, connection });
+                    self.send(done, node, Event::Confirmed { node, connection });
                 }
             }
             Event::Publish { node, id, frame } => self.accept(node, id, &frame),
             Event::Fence { node, connection, token } => {
-                self.send(node, Event::Fenced { node, connection, token });
+                let done = self.serve(COMMAND_NS);
+                self.send(done, node, Event::Fenced { node, connection, token });
             }
+            Event::Turn(event) => self.turn(*event),
+            event => {
+                let spent = match &event {
+                    Event::Frame { frame, .. } => HEARD_NS + frame.0.len() as u64 * HEARD_BYTE_NS,
+                    _ => INPUT_NS,
+                };
+                let now = self.now();
+                match self.processors[1].work(spent, now) {
+                    done if done == now => self.turn(event),
+                    done => self.schedule(done, Event::Turn(Box::new(event))),
+                }
+            }
+        }
+    }
+
+    /// When the broker is done with this.
+    fn serve(&mut self, spent: u64) -> u64 {
+        let now = self.now();
+        self.processors[0].work(spent, now)
+    }
+
+    /// Something reaches a node.
+    fn turn(&mut self, event: Event) {
+        match event {
             Event::Confirmed { node, connection } => self.input(node, connection, |manual| {
                 manual.subscribed(Some(SequencerId::new("the broker")));
             }),
@@ -218,29 +313,30 @@ impl World {
                 self.nodes[node].manual.published(id, Ok(()));
                 self.follow(node);
             }
-            Event::Timeout { node } => {
-                // An earlier one may have been scheduled since.
-                if self.nodes[node].wake_at == self.now() {
-                    self.nodes[node].wake_at = u64::MAX;
-                    self.nodes[node].manual.handle_timeout();
-                    self.follow(node);
-                }
+            Event::Timeout { node, due } if self.nodes[node].wake_at == due => {
+                self.nodes[node].wake_at = u64::MAX;
+                self.nodes[node].manual.handle_timeout();
+                self.follow(node);
             }
+            _ => {}
         }
     }
 
     fn accept(&mut self, from: usize, id: u64, frame: &Bytes) {
         *self.accepted.frames.entry(kind(frame)).or_default() += 1;
         self.accepted.bytes += frame.len() as u64;
+        let hearing = self.nodes.iter().filter(|slot| slot.subscribed).count() as u64;
+        let each = DELIVERY_NS + frame.len() as u64 * DELIVERED_BYTE_NS;
+        let done = self.serve(COMMAND_NS + hearing * each);
         let shared: Frame = Arc::new((frame.clone(), OnceLock::new()));
         for node in 0..self.nodes.len() {
             if self.nodes[node].subscribed {
                 let connection = self.nodes[node].connection;
                 let frame = Arc::clone(&shared);
-                self.send(node, Event::Frame { node, connection, frame });
+                self.send(done, node, Event::Frame { node, connection, frame });
             }
         }
-        let at = self.hop();
+        let at = done + self.random.u64(LATENCY_NS);
         self.schedule(at, Event::Published { node: from, id });
     }
 
@@ -277,7 +373,7 @@ impl World {
         let deadline = deadline.max(self.now() + 1);
         if deadline < self.nodes[node].wake_at {
             self.nodes[node].wake_at = deadline;
-            self.schedule(deadline, Event::Timeout { node });
+            self.schedule(deadline, Event::Timeout { node, due: deadline });
         }
     }
 }

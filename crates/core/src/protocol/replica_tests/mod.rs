@@ -1,13 +1,14 @@
 //! Single steps of one replica, told by hand.
 
 mod attacks;
+mod crowds;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::wire::{Body, Codec, Mark, Sync, digest};
+use super::wire::{Body, Codec, Mark, Sync, Synced, digest};
 use super::*;
 use crate::node_id::NodeId;
 use crate::target::Target;

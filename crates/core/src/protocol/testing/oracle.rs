@@ -19,10 +19,9 @@ struct Commit {
     orphaned: bool,
 }
 
-/// What one node has met, and what was lost on its way to it.
+/// What one node has met.
 #[derive(Debug, Default)]
 pub(super) struct Met {
-    pub(super) lost: BTreeSet<Numbered>,
     arrived: BTreeMap<NodeId, Vec<(u64, Timestamp)>>,
 }
 
@@ -31,19 +30,30 @@ impl Met {
         self.arrived.entry(origin).or_default().push((number, now));
     }
 
-    /// When the loss of this frame first showed: zero if it was not lost, `None` if it has not shown.
+    fn has(&self, frame: Numbered) -> bool {
+        self.of(frame.0).any(|(number, _)| number == frame.1)
+    }
+
+    /// When the loss of this frame first showed, if it has.
     fn shown(&self, frame: Numbered) -> Option<Timestamp> {
-        if !self.lost.contains(&frame) {
-            return Some(Timestamp::ZERO);
-        }
-        let arrived = self.arrived.get(&frame.0)?;
-        arrived.iter().filter(|(number, _)| *number >= frame.1).map(|(_, at)| *at).min()
+        self.of(frame.0).filter(|(number, _)| *number >= frame.1).map(|(_, at)| at).min()
+    }
+
+    /// Whether a frame of this origin was met with this number or a later one.
+    pub(super) fn tells_of(&self, frame: Numbered) -> bool {
+        self.shown(frame).is_some()
+    }
+
+    fn of(&self, origin: NodeId) -> impl Iterator<Item = (u64, Timestamp)> {
+        self.arrived.get(&origin).into_iter().flatten().copied()
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     commits: BTreeMap<Key, Vec<Commit>>,
+    /// What was lost on its way to anybody: who was away at that time, too, may be told by a witness that lacks it.
+    lost: BTreeSet<Numbered>,
 }
 
 impl Oracle {
@@ -51,10 +61,26 @@ impl Oracle {
         self.commits.get(&key).and_then(|commits| commits.last()).map_or(0, |last| last.version)
     }
 
-    /// The oldest version that a node may hold after everything has healed.
-    pub(super) fn promised(&self, key: Key) -> u64 {
+    /// The oldest version that a node may hold after everything has healed, where `known` says of which frames
+    /// somebody could still tell.
+    pub(super) fn promised(&self, key: Key, known: impl Fn(Numbered) -> bool) -> u64 {
+        let forgotten = |frame| self.lost.contains(&frame) && !known(frame);
         let commits = self.commits.get(&key).into_iter().flatten();
-        commits.filter(|commit| !commit.orphaned).map(|commit| commit.version).max().unwrap_or(0)
+        let promised = commits.filter(|it| !it.orphaned && !it.frame.is_some_and(forgotten));
+        promised.map(|commit| commit.version).max().unwrap_or(0)
+    }
+
+    pub(super) fn lose(&mut self, frames: impl IntoIterator<Item = Numbered>) {
+        self.lost.extend(frames);
+    }
+
+    /// From when on a node must know of a frame: zero if it was lost to nobody.
+    fn shown(&self, frame: Numbered, met: &Met) -> Option<Timestamp> {
+        if self.lost.contains(&frame) && !met.has(frame) {
+            met.shown(frame)
+        } else {
+            Some(Timestamp::ZERO)
+        }
     }
 
     pub(super) fn orphan(&mut self, key: Key, version: u64) {
@@ -89,7 +115,7 @@ impl Oracle {
     }
 
     /// G3: a hit returns nothing that an invalidation superseded which completed more than `within` ago. Where
-    /// the broker lost its frame on a living subscription, the time counts from the next frame of that origin
+    /// the broker lost its frame on a living subscription, this one's or a witness's, the time counts from the next frame of that origin
     /// that arrived.
     pub(super) fn judge_hit(
         &self,
@@ -101,7 +127,7 @@ impl Oracle {
     ) -> Result<(), String> {
         let newer = self.commits.get(&key).into_iter().flatten();
         let late = newer.filter(|commit| commit.version > version).find(|commit| {
-            let shown = commit.frame.map_or(Some(Timestamp::ZERO), |frame| met.shown(frame));
+            let shown = commit.frame.map_or(Some(Timestamp::ZERO), |frame| self.shown(frame, met));
             let since = commit.completed.and_then(|completed| Some(completed.max(shown?)));
             since.is_some_and(|since| now > since.after(within))
         });

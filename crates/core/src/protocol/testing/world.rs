@@ -10,7 +10,7 @@ use super::broker::{Arrival, Broker, Subscription};
 use super::model_cache::{Key, ModelCache, key_target, tag_of};
 use super::oracle::{Met, Oracle};
 use crate::node_id::NodeId;
-use crate::protocol::wire::{Body, Codec};
+use crate::protocol::wire::{Body, Codec, Numbered};
 use crate::protocol::{Config, Outbox, Output, PublishId, Replica, State};
 use crate::time::Timestamp;
 use crate::transport::{SequencerId, TransportErrorKind};
@@ -295,7 +295,7 @@ impl World {
     fn note_losses(&mut self, node: usize) {
         if let Some(subscription) = &mut self.broker.subscriptions[node] {
             let lost = subscription.lost.drain(..).filter_map(|frame| numbered(&frame));
-            self.nodes[node].met.lost.extend(lost);
+            self.oracle.lose(lost);
         }
     }
 
@@ -489,15 +489,19 @@ impl World {
         self.schedule(latency, Event::Published { node, life, id, ok });
     }
 
-    /// G2 and G6: every live node is synced, and holds for every key nothing or the latest version.
+    /// G2 and G6: every live node is synced, or has been until just now, as a single fence may be late at any time; and
+    /// it holds for every key nothing or the latest version.
     pub(in crate::protocol) fn judge_convergence(&mut self) {
+        const JUST_NOW: Duration = Duration::from_millis(1_500);
         for (index, node) in self.nodes.iter().enumerate() {
             let status = node.replica.status();
-            if status.state != State::Live && !self.thrashes() {
+            let live = status.state == State::Live
+                || status.state == State::Suspect && self.now.since(status.since) < JUST_NOW;
+            if !live && !self.thrashes() {
                 self.violations.push(format!("node {index} is not live: {status:?}"));
             }
             for (key, entry) in &node.cache.entries {
-                let latest = self.oracle.promised(*key);
+                let latest = self.oracle.promised(*key, |frame| self.is_known(frame));
                 if entry.version < latest {
                     self.violations.push(format!(
                         "G2: node {index} holds version {} of key {key}, the latest is {latest}",
@@ -509,6 +513,12 @@ impl World {
                 self.violations.push(format!("node {index}: invalidations never completed"));
             }
         }
+    }
+
+    /// Whether its origin lives, or somebody who could tell of it.
+    fn is_known(&self, frame: Numbered) -> bool {
+        let tells = |node: &Node| node.replica.id() == frame.0 || node.met.tells_of(frame);
+        self.nodes.iter().any(tells)
     }
 
     /// With more origins than the table holds a node forgets them in turn, and each costs a gap and a drop.
