@@ -9,6 +9,7 @@ use super::log::Log;
 use super::turns::Turn;
 use super::wire::{Numbered, Replay, Replayed, Synced, VECTOR_ENTRY_LEN, replayed_len};
 use crate::mutation::{self, Mutation};
+use crate::node_id::NodeId;
 use crate::time::Timestamp;
 
 /// A `Sync` of another node that was met and not answered yet.
@@ -37,37 +38,45 @@ pub(crate) struct Answering {
     first_due: [Option<Timestamp>; 2],
     /// Before this nobody's turn comes: such an answer has just been given, and those who ask meanwhile share the next.
     not_before: [Timestamp; 2],
-    asked: Lately,
+    askers: Lately,
 }
 
-/// How often something happened lately.
+/// Who was met lately.
 #[derive(Debug, Default)]
 struct Lately {
-    /// In this span, and in the one before.
-    counts: [u32; 2],
+    /// In this span.
+    these: HashSet<NodeId, FixedState>,
+    /// How many in the span before.
+    before: usize,
     /// When this span began.
     since: Timestamp,
 }
 
 impl Lately {
     const SPAN: Duration = Duration::from_secs(10);
+    /// More are no larger a crowd.
+    const MOST: usize = 1_024;
 
-    fn count(&mut self, now: Timestamp) {
+    fn meet(&mut self, node: NodeId, now: Timestamp) {
         let age = now.since(self.since);
         if age >= Self::SPAN {
-            let before = if age < 2 * Self::SPAN { self.counts[0] } else { 0 };
-            *self = Self { counts: [0, before], since: now };
+            self.before = if age < 2 * Self::SPAN { self.these.len() } else { 0 };
+            self.these.clear();
+            self.since = now;
         }
-        self.counts[0] += 1;
+        if self.these.len() < Self::MOST {
+            self.these.insert(node);
+        }
     }
 
-    /// In a span, about.
-    fn often(&self, now: Timestamp) -> u32 {
-        match now.since(self.since) {
-            age if age < Self::SPAN => self.counts[0].max(self.counts[1]),
-            age if age < 2 * Self::SPAN => self.counts[0],
+    /// How many in a span, about.
+    fn count(&self, now: Timestamp) -> u32 {
+        let count = match now.since(self.since) {
+            age if age < Self::SPAN => self.these.len().max(self.before),
+            age if age < 2 * Self::SPAN => self.these.len(),
             _ => 0,
-        }
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
 
@@ -86,26 +95,30 @@ impl Answering {
             most,
             first_due: [None; 2],
             not_before: [Timestamp::ZERO; 2],
-            asked: Lately::default(),
+            askers: Lately {
+                these: HashSet::with_hasher(FixedState::with_seed(seed)),
+                ..Lately::default()
+            },
         }
     }
 
     /// How many have asked lately.
     pub(crate) fn askers(&self, now: Timestamp) -> u32 {
-        self.asked.often(now)
+        self.askers.count(now)
     }
 
     /// A `Sync` was met, with a mark or without, and others have so long to answer it. Beyond the limit it is not
     /// answered: the asker's deadline covers that.
     pub(crate) fn asked(
         &mut self,
+        node: NodeId,
         nonce: u64,
         marked: bool,
         after_mark: Option<u64>,
         turn: Turn,
         now: Timestamp,
     ) {
-        self.asked.count(now);
+        self.askers.meet(node, now);
         let [witnessed, others] = self.not_before;
         let pauses = [marked.then_some(witnessed), after_mark.is_none().then_some(others)];
         let due = pauses.into_iter().flatten().fold(now, Timestamp::max).after(turn.wait);
@@ -194,17 +207,25 @@ impl Answering {
         self.look_for_first();
     }
 
-    /// The shortest time that a turn was drawn from which has come.
-    pub(crate) fn drawn_from(&self, now: Timestamp) -> Duration {
-        let due = self.pending.iter().filter(|pending| pending.due <= now);
-        due.map(|pending| pending.drawn_from).min().unwrap_or(Duration::MAX)
+    /// Whether a turn has come that was drawn from less than this.
+    pub(crate) fn is_too_early(&self, least: Duration, now: Timestamp) -> bool {
+        self.pending.iter().any(|pending| pending.due <= now && pending.drawn_from < least)
     }
 
-    /// The turn was drawn from too short a time.
-    pub(crate) fn draw_again(&mut self, turn: Turn, now: Timestamp) {
-        for pending in &mut self.pending {
+    /// The turn is drawn again of those that were drawn from less than `least`; as before, who is no witness lets
+    /// witnesses go first.
+    pub(crate) fn draw_again(
+        &mut self,
+        turn: Turn,
+        stranger_delay: Duration,
+        least: Duration,
+        now: Timestamp,
+    ) {
+        for pending in self.pending.iter_mut().filter(|pending| pending.drawn_from < least) {
+            let is_stranger = pending.marked && pending.after_mark.is_none();
+            let turn = if is_stranger { turn.after(stranger_delay) } else { turn };
             pending.due = pending.due.max(now.after(turn.wait));
-            pending.drawn_from = pending.drawn_from.max(turn.drawn_from);
+            pending.drawn_from = turn.drawn_from;
         }
         self.look_for_first();
     }
@@ -262,7 +283,8 @@ impl Answering {
 
     /// Turns one that is too far back to witness into one that is told to go on without.
     pub(crate) fn give_up_witnessing(&mut self, nonce: u64, now: Timestamp) {
-        let drawn_from = Turn::AT_ONCE.drawn_from;
+        // It has listened long enough.
+        let drawn_from = Duration::MAX;
         let told =
             Pending { nonce, after_mark: None, marked: false, due: now, drawn_from, met: now };
         self.pending.push(told);
@@ -328,6 +350,7 @@ pub(crate) fn pack(
 mod tests {
     use super::*;
 
+    const NODE: NodeId = NodeId::from_bytes([1; 16]);
     const PAUSE: Duration = Duration::from_millis(500);
 
     fn at(ms: u64) -> Timestamp {
@@ -349,12 +372,12 @@ mod tests {
     #[test]
     fn those_who_ask_soon_after_an_answer_share_the_next() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, turn(30), at(0));
-        answering.asked(2, false, None, turn(70), at(10));
+        answering.asked(NODE, 1, false, None, turn(30), at(0));
+        answering.asked(NODE, 2, false, None, turn(70), at(10));
         answering.answered(&[1], false, PAUSE, at(20));
         // As long after the pause as its turn was away, so that nodes keep their order.
         assert_eq!(due(&answering), [(2, at(20 + 500 + 60))]);
-        answering.asked(3, false, None, turn(5), at(100));
+        answering.asked(NODE, 3, false, None, turn(5), at(100));
         assert_eq!(answering.next_deadline(true), Some(at(525)));
         assert_eq!(answering.take_strangers(at(524)), None);
         assert_eq!(answering.take_strangers(at(525)), Some(vec![2, 3]));
@@ -363,21 +386,21 @@ mod tests {
     #[test]
     fn answers_of_witnesses_and_of_others_do_not_wait_for_each_other() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, turn(30), at(0));
-        answering.asked(2, true, Some(7), turn(30), at(0));
+        answering.asked(NODE, 1, false, None, turn(30), at(0));
+        answering.asked(NODE, 2, true, Some(7), turn(30), at(0));
         answering.answered(&[], true, PAUSE, at(10));
         assert_eq!(due(&answering), [(1, at(30)), (2, at(530))]);
-        answering.asked(3, false, None, turn(30), at(20));
+        answering.asked(NODE, 3, false, None, turn(30), at(20));
         assert_eq!(due(&answering)[2], (3, at(50)));
         // Who has a mark may be witnessed by others, after their pause.
-        answering.asked(4, true, None, turn(150), at(20));
+        answering.asked(NODE, 4, true, None, turn(150), at(20));
         assert_eq!(due(&answering)[3], (4, at(510 + 150)));
     }
 
     #[test]
     fn two_answers_at_once_make_one_pause() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, turn(30), at(0));
+        answering.asked(NODE, 1, false, None, turn(30), at(0));
         answering.answered(&[], false, PAUSE, at(10));
         answering.answered(&[], false, PAUSE, at(14));
         assert_eq!(due(&answering), [(1, at(30 + 504))]);
@@ -389,8 +412,8 @@ mod tests {
     #[test]
     fn nobody_is_answered_who_would_hear_it_too_late() {
         let mut answering = Answering::new(10, 1);
-        answering.asked(1, false, None, turn(50), at(0));
-        answering.asked(2, false, None, turn(50), at(10));
+        answering.asked(NODE, 1, false, None, turn(50), at(0));
+        answering.asked(NODE, 2, false, None, turn(50), at(10));
         answering.forget_before(at(10));
         assert_eq!(due(&answering), [(2, at(60))]);
         assert_eq!(answering.next_deadline(true), Some(at(60)));

@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) first_lane: bool,
     pub(crate) max_frame_bytes: usize,
     pub(crate) native_fences: bool,
+    /// Whether a fence costs less than an answer that somebody else has given already.
+    pub(crate) listens: bool,
 
     /// Time between two fences.
     pub(crate) fence_interval: Duration,
@@ -90,6 +92,7 @@ impl Config {
             first_lane: true,
             max_frame_bytes: 1 << 20,
             native_fences: true,
+            listens: true,
             fence_interval: fence_interval(within),
             fence_timeout: fence_timeout(within),
             unreadable_clear_interval: within / 3,
@@ -127,6 +130,7 @@ impl Config {
     ///
     /// What is lost silently, on a subscription that lives, is noticed later by that: see G3.
     pub(crate) fn economise(&mut self) {
+        self.listens = false;
         self.beacon_first = Duration::from_secs(1);
         self.beacon_steady = Duration::from_secs(60);
         self.beacon_budget_per_s = 1;

@@ -23,6 +23,8 @@ struct Outstanding {
     sent: Timestamp,
     deadline: Timestamp,
     timeout: Duration,
+    /// When to ask for it again, on a subscription that lives.
+    again_at: Option<Timestamp>,
 }
 
 impl Fences {
@@ -66,7 +68,11 @@ impl Fences {
         interval: Duration,
         timeout: Duration,
     ) -> Option<u64> {
-        if self.outstanding.is_some() || self.next_at.is_none_or(|next| now < next) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.again_at.take_if(|again| now >= *again)?;
+            return Some(outstanding.token);
+        }
+        if self.next_at.is_none_or(|next| now < next) {
             return None;
         }
         let token = self.next_token;
@@ -76,18 +82,23 @@ impl Fences {
         } else {
             now.after(timeout)
         };
-        self.outstanding = Some(Outstanding { token, sent: now, deadline, timeout });
+        self.outstanding =
+            Some(Outstanding { token, sent: now, deadline, timeout, again_at: None });
         self.next_at = Some(now.after(interval));
         Some(token)
     }
 
-    /// The subscription yielded something: it lives. What it yields comes in order, so a fence that cannot get lost is
-    /// behind what was sent before, and gets its time anew. To subscribe again would put everybody behind further. Only
-    /// a server that answers no fences at all must not be believed for ever.
+    /// The subscription yielded something: it lives, and a fence on it is most likely behind what was sent before. It
+    /// gets its time anew, since to subscribe again would put everybody behind further. It may have got lost, too, so it
+    /// is asked for again, as the same fence: whichever returns proves what was accepted before the first was sent.
     pub(crate) fn heard(&mut self, now: Timestamp) {
-        if let Some(Outstanding { sent, deadline, timeout, .. }) = &mut self.outstanding {
+        if let Some(Outstanding { sent, deadline, timeout, again_at, .. }) = &mut self.outstanding {
             let most = sent.after(*timeout * Self::PATIENCE);
-            *deadline = now.after(*timeout).min(most).max(*deadline);
+            let extended = now.after(*timeout).min(most);
+            if extended > *deadline {
+                again_at.get_or_insert(*deadline);
+                *deadline = extended;
+            }
         }
     }
 
@@ -141,7 +152,10 @@ impl Fences {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.outstanding.map(|outstanding| outstanding.deadline).or(self.next_at)
+        let Some(Outstanding { deadline, again_at, .. }) = self.outstanding else {
+            return self.next_at;
+        };
+        Some(again_at.map_or(deadline, |again| again.min(deadline)))
     }
 }
 
@@ -182,6 +196,26 @@ mod tests {
         assert!(!fences.timed_out(at(1_899)) && fences.timed_out(at(1_900)));
         fences.heard(at(3_500));
         assert!(!fences.timed_out(at(3_999)) && fences.timed_out(at(4_000)));
+    }
+
+    #[test]
+    fn a_fence_that_is_late_on_a_subscription_that_lives_is_asked_for_again_as_the_same() {
+        let timeout = Duration::from_secs(1);
+        let mut fences = Fences::new();
+        fences.start(7, at(0));
+        let token = fences.send(at(0), timeout, timeout);
+        assert_eq!(fences.next_deadline(), Some(at(1_000)));
+        fences.heard(at(500));
+        assert_eq!(fences.next_deadline(), Some(at(1_000)));
+        assert_eq!(fences.send(at(999), timeout, timeout), None);
+        assert_eq!(fences.send(at(1_000), timeout, timeout), token);
+        // Once, until something is heard again.
+        assert_eq!(fences.send(at(1_001), timeout, timeout), None);
+        assert_eq!(fences.next_deadline(), Some(at(1_500)));
+        fences.heard(at(1_100));
+        assert_eq!(fences.send(at(1_500), timeout, timeout), token);
+        assert_eq!(fences.confirm(token.unwrap_or(0), at(1_600)), Some(at(0)));
+        assert_eq!(fences.confirm(token.unwrap_or(0), at(1_700)), None);
     }
 
     #[test]

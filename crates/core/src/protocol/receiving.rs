@@ -169,7 +169,7 @@ impl Replica {
                         self.learn((node, sync.accepted), now);
                     }
                     self.compare_lanes(sync.lanes, now);
-                    self.sync_met(sync, now);
+                    self.sync_met(node, sync, now);
                 }
             }
             Body::Replay(replay) => {

@@ -1,11 +1,13 @@
 //! Repair: the mark rule after a reconnect, gaps on a living subscription.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::answering::{compose, pack};
 use super::publisher::{Kind, Sent};
 use super::replica::{Link, Output, Replica};
 use super::turns::Turn;
 use super::wire::{Body, Numbered, Replayed, Sync, Synced, replayed_len};
-
 use crate::mutation::{self, Mutation};
 use crate::node_id::NodeId;
 use crate::time::Timestamp;
@@ -15,14 +17,14 @@ use crate::transport::TransportError;
 /// costs its readers up to a thousand look-ups.
 const MAX_REQUESTED_RANGES: usize = 64;
 /// Of no more than so many each origin replies by itself, at once.
-const FEW_RANGES: usize = 4;
+const FEW_ORIGINS: usize = 4;
 
 /// A number that somebody asked for and that we can give.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reply {
     asked: Timestamp,
     pub(super) due: Timestamp,
-    turn: Turn,
+    drawn_from: Duration,
 }
 
 impl Replica {
@@ -136,7 +138,7 @@ impl Replica {
         if !mutation::active(Mutation::BeaconsNotRearmed) {
             self.announce(now);
         }
-        let turn = self.draw_turn(self.config.witness_delay, now);
+        let turn = self.draw_answer(now);
         self.answering.rearm_strangers(turn, now);
     }
 
@@ -154,7 +156,7 @@ impl Replica {
     // Answering.
 
     /// Another node's `Sync` was met.
-    pub(super) fn sync_met(&mut self, sync: &Sync, now: Timestamp) {
+    pub(super) fn sync_met(&mut self, node: NodeId, sync: &Sync, now: Timestamp) {
         let Some(up) = self.up() else { return };
         // Only a node that hears the same server can vouch for its order.
         let same_order = up.sequencer.is_some() && up.sequencer == sync.sequencer
@@ -165,20 +167,22 @@ impl Replica {
         if mutation::active(Mutation::WitnessWithoutMark) {
             after_mark = after_mark.or(mark.map(|_| self.log.first()));
         }
-        let mut turn = self.draw_turn(self.config.witness_delay, now);
+        let mut turn = self.draw_answer(now);
         if after_mark.is_none() && sync.mark.is_some() {
             turn = turn.after(self.config.stranger_delay);
         }
-        self.answering.asked(sync.nonce, sync.mark.is_some(), after_mark, turn, now);
+        self.answering.asked(node, sync.nonce, sync.mark.is_some(), after_mark, turn, now);
     }
 
     pub(super) fn send_answers(&mut self, now: Timestamp) {
         // As far as we know; what we know best is how far behind we are ourselves.
         let late = self.patience(now).saturating_sub(self.delay(now));
         self.answering.forget_before(now.before(late.max(self.config.sync_deadline / 2)));
-        if self.is_too_early(self.answering.drawn_from(now), now) {
-            let turn = self.draw_turn(self.config.witness_delay, now);
-            self.answering.draw_again(turn, now);
+        // One answer takes all who have asked: whose turn was drawn from less, too. What is due all the same listens again.
+        let least = self.least_to_draw_from(now);
+        if self.answering.is_too_early(least, now) {
+            let turn = self.draw_answer(now);
+            self.answering.draw_again(turn, self.config.stranger_delay, least, now);
             return;
         }
         let mut askers = self.answering.take_witnessed(&self.log, now);
@@ -309,23 +313,30 @@ impl Replica {
             self.request_at = None;
             self.requested_at = Some(now);
         }
+        let turn = self.draw_reply(now);
+        let drawn_from = turn.drawn_from;
         // Who is asked for the numbers of many lets somebody reply who has them all.
-        let few = ranges.len() <= FEW_RANGES;
-        let turn = self.draw_turn(self.config.helper_delay, now).after(self.config.helper_delay);
+        let origins: BTreeSet<_> = ranges.iter().map(|(origin, ..)| origin).collect();
+        let few = origins.len() <= FEW_ORIGINS;
+        let mut at_once = Vec::new();
         for (origin, from, to) in ranges.iter().take(MAX_REQUESTED_RANGES) {
-            let own = *origin == self.publisher.id;
-            let turn = if own && few { Turn::AT_ONCE } else { turn };
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));
-            for number in *from..=last {
-                if self.replies.len() < self.config.max_pending
-                    && self.reply((*origin, number)).is_some()
+            for numbered in (*from..=last).map(|number| (*origin, number)) {
+                if self.replies.len() + at_once.len() >= self.config.max_pending
+                    || self.reply(numbered).is_none()
                 {
-                    let reply = Reply { asked: now, due: now.after(turn.wait), turn };
-                    self.replies.entry((*origin, number)).or_insert(reply);
+                    continue;
+                }
+                if few && *origin == self.publisher.id {
+                    at_once.push(numbered);
+                } else {
+                    let reply = Reply { asked: now, due: now.after(turn.wait), drawn_from };
+                    self.replies.entry(numbered).or_insert(reply);
                 }
             }
         }
+        self.send_replay(&at_once);
     }
 
     /// What we can reply for this number.
@@ -345,28 +356,33 @@ impl Replica {
     }
 
     pub(super) fn send_replies(&mut self, now: Timestamp) {
-        let due = self.replies.iter().filter(|(_, reply)| reply.due <= now);
-        let (due, drawn_from): (Vec<_>, Vec<_>) =
-            due.map(|(numbered, reply)| (*numbered, reply.turn.drawn_from)).unzip();
-        let Some(drawn_from) = drawn_from.into_iter().min() else { return };
-        if self.is_too_early(drawn_from, now) {
-            let turn = self.draw_turn(self.config.helper_delay, now);
-            let next = now.after(turn.wait);
-            // Whoever asked drops what it may have missed when this has passed.
-            let deadline = self.config.gap_deadline;
-            self.replies.retain(|_, reply| next < reply.asked.after(deadline));
-            for reply in self.replies.values_mut() {
-                reply.due = reply.due.max(next);
-                reply.turn = turn;
+        // Later whoever asked has dropped what it may have missed.
+        let deadline = self.config.gap_deadline;
+        self.replies.retain(|_, reply| now < reply.asked.after(deadline));
+        let least = self.least_to_draw_from(now);
+        let is_due = |reply: &Reply| reply.due <= now;
+        if self.replies.values().any(|reply| is_due(reply) && reply.drawn_from < least) {
+            let Turn { wait, drawn_from } = self.draw_reply(now);
+            for reply in self.replies.values_mut().filter(|reply| reply.drawn_from < least) {
+                reply.due = reply.due.max(now.after(wait));
+                reply.drawn_from = drawn_from;
             }
-            return;
         }
+        let due = self.replies.iter().filter(|(_, reply)| is_due(reply));
+        let due: Vec<_> = due.map(|(numbered, _)| *numbered).collect();
         for numbered in &due {
             self.replies.remove(numbered);
         }
+        self.send_replay(&due);
+    }
+
+    fn send_replay(&mut self, replies: &[Numbered]) {
+        if replies.is_empty() {
+            return;
+        }
         let (max_body, max_bytes) = (self.max_body_bytes(), self.config.max_answer_bytes);
         let mut bytes = 0;
-        let fits = due.iter().filter_map(|numbered| self.reply(*numbered)).filter(|entry| {
+        let fits = replies.iter().filter_map(|numbered| self.reply(*numbered)).filter(|entry| {
             let fits =
                 replayed_len(entry) + 32 <= max_body && bytes + replayed_len(entry) <= max_bytes;
             bytes += if fits { replayed_len(entry) } else { 0 };

@@ -7,8 +7,8 @@
 //! first, as on a shared wire (Metcalfe and Boggs, 1976): it sends a fence. When that returns, everything that the broker
 //! had accepted has been met, and what it took is how far the node is behind; if it had drawn from less, it draws again.
 //!
-//! *Invariant:* in a crowd whoever speaks has met all that others said up to a moment after its turn had come, and drew
-//! that turn from a time in which it could have heard them.
+//! *Invariant:* whoever answers in a crowd drew its turn from twice the time, as far as it is known, in which it hears the
+//! others; and where it listens, it has met all that they said up to a moment after its turn had come.
 
 use std::time::Duration;
 
@@ -30,9 +30,6 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Whoever need not let anybody go first.
-    pub(crate) const AT_ONCE: Self = Self { wait: Duration::ZERO, drawn_from: Duration::MAX };
-
     pub(crate) fn after(self, wait: Duration) -> Self {
         Self { wait: self.wait + wait, ..self }
     }
@@ -45,13 +42,24 @@ impl Replica {
     /// exponentially, so that few are early however many there are, and fewer still before they have heard those
     /// (RFC 5740, `RandomBackoff`). It grows with the time, too, that it takes to hear of the others, as there: where
     /// many are behind by more than all wait, all of them would speak, which would put them behind further.
-    pub(super) fn draw_turn(&mut self, delay: Duration, now: Timestamp) -> Turn {
+    fn draw_turn(&mut self, delay: Duration, longest: Duration, now: Timestamp) -> Turn {
         let known = self.known(now);
         let most = delay.saturating_mul(1 + known / MANY).min(self.config.sync_deadline / 4);
-        let most = most.max(self.round_trips(known, now));
+        let most = most.max(self.round_trips(known, now)).min(longest);
         let steepness = f64::from(known.saturating_add(1)).ln() + 1.0;
         let drawn = (self.rng.f64() * steepness.exp_m1()).ln_1p() / steepness;
         Turn { wait: most.mul_f64(drawn), drawn_from: most }
+    }
+
+    /// To answer a `Sync`: whoever asks waits longer where answers take longer.
+    pub(super) fn draw_answer(&mut self, now: Timestamp) -> Turn {
+        self.draw_turn(self.config.witness_delay, Duration::MAX, now)
+    }
+
+    /// To reply to a `Request`, after its origin had time to: in a second it is of no use any more.
+    pub(super) fn draw_reply(&mut self, now: Timestamp) -> Turn {
+        let delay = self.config.helper_delay;
+        self.draw_turn(delay, self.config.gap_deadline / 4, now).after(delay)
     }
 
     /// When the next turn comes, unless it has come and we listen: then a fence says how to go on.
@@ -76,9 +84,9 @@ impl Replica {
     }
 
     /// Whether a fence has returned that was sent since we listen. Where fences are frames, each is heard by everybody,
-    /// as an answer is: nobody listens there.
+    /// as an answer is: nobody listens there, nor where each costs money.
     fn has_listened(&mut self, now: Timestamp) -> bool {
-        if !self.config.native_fences || !self.is_in_crowd(now) {
+        if !self.config.native_fences || !self.config.listens || !self.is_in_crowd(now) {
             return true;
         }
         if self.listening_since.is_none() {
@@ -89,12 +97,12 @@ impl Replica {
         self.listening_since.is_some_and(|since| self.fences.returned_since(since))
     }
 
-    /// Whether a turn that was drawn from this time came too early to have heard the others.
-    pub(super) fn is_too_early(&self, drawn_from: Duration, now: Timestamp) -> bool {
-        self.is_in_crowd(now) && drawn_from < 2 * self.delay(now)
+    /// Whoever drew from less than this could not have heard the others.
+    pub(super) fn least_to_draw_from(&self, now: Timestamp) -> Duration {
+        if self.is_in_crowd(now) { 2 * self.delay(now) } else { Duration::ZERO }
     }
 
-    /// How many other nodes are known, or have asked lately: a node that has just started knows of nobody else.
+    /// How many other nodes are known, or how many have asked lately: a node that has just started knows of nobody else.
     pub(super) fn known(&self, now: Timestamp) -> u32 {
         u32::try_from(self.vector.len()).unwrap_or(u32::MAX).max(self.answering.askers(now))
     }

@@ -105,17 +105,17 @@ fn a_turn_that_came_before_others_could_be_heard_is_drawn_again() {
 }
 
 #[test]
-fn an_origin_replies_at_once_unless_somebody_may_have_what_others_have_too() {
-    for (ranges, at_once) in [(4, true), (5, false)] {
+fn an_origin_replies_at_once_unless_many_are_asked() {
+    for (origins, at_once) in [(4, true), (5, false)] {
         let mut replica = node_among(10);
         // Its first beacon is number one.
         said(&mut replica, 1_200, 1_500);
         let own = (replica.id(), 1, 1);
-        let missing = (1..ranges).map(|other| (id(other), 1, 1)).chain([own]).collect();
+        let missing = (1..origins).map(|other| (id(other), 1, 1)).chain([own]).collect();
         replica.frame(&frame(OTHER, 0, &Body::Request(missing)), at(1_500));
         let replays = |body: &Body| matches!(body, Body::Replay(_));
         let replied = published(&outputs(&mut replica)).iter().filter(|it| replays(it)).count();
-        assert_eq!(replied, usize::from(at_once), "{ranges} ranges");
+        assert_eq!(replied, usize::from(at_once), "{origins} origins");
     }
 }
 

@@ -115,7 +115,7 @@ impl Oracle {
     }
 
     /// G3: a hit returns nothing that an invalidation superseded which completed more than `within` ago. Where
-    /// the broker lost its frame on a living subscription, this one's or a witness's, the time counts from the next frame of that origin
+    /// the broker lost its frame on a living subscription, and this node has not met it, the time counts from the next frame of that origin
     /// that arrived.
     pub(super) fn judge_hit(
         &self,

@@ -11,7 +11,7 @@ use super::model_cache::{Key, ModelCache, key_target, tag_of};
 use super::oracle::{Met, Oracle};
 use crate::node_id::NodeId;
 use crate::protocol::wire::{Body, Codec, Numbered};
-use crate::protocol::{Config, Outbox, Output, PublishId, Replica, State};
+use crate::protocol::{Config, Outbox, Output, PublishId, Reason, Replica, State};
 use crate::time::Timestamp;
 use crate::transport::{SequencerId, TransportErrorKind};
 
@@ -496,7 +496,8 @@ impl World {
         for (index, node) in self.nodes.iter().enumerate() {
             let status = node.replica.status();
             let live = status.state == State::Live
-                || status.state == State::Suspect && self.now.since(status.since) < JUST_NOW;
+                || status.reason == Some(Reason::FenceLate)
+                    && self.now.since(status.since) < JUST_NOW;
             if !live && !self.thrashes() {
                 self.violations.push(format!("node {index} is not live: {status:?}"));
             }
