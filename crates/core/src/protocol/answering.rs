@@ -410,6 +410,35 @@ mod tests {
     }
 
     #[test]
+    fn only_turns_that_were_drawn_from_too_little_are_drawn_again() {
+        let mut answering = Answering::new(10, 1);
+        answering.asked(NODE, 1, false, None, turn(20), at(0));
+        answering.asked(NODE, 2, true, None, turn(30), at(0));
+        answering.asked(NODE, 3, true, Some(7), turn(40), at(0));
+        let better = Turn { wait: ms(60), drawn_from: ms(400) };
+        answering.asked(NODE, 4, false, None, better, at(0));
+        assert!(
+            !answering.is_too_early(ms(100), at(20)) && answering.is_too_early(ms(101), at(20))
+        );
+        assert!(!answering.is_too_early(ms(101), at(19)), "no turn has come");
+        let again = Turn { wait: ms(90), drawn_from: ms(400) };
+        answering.draw_again(again, ms(150), ms(200), at(20));
+        // Who could be answered by a witness, and not by us, waits for that again.
+        assert_eq!(due(&answering), [(1, at(110)), (2, at(260)), (3, at(110)), (4, at(60))]);
+        assert!(!answering.is_too_early(ms(200), at(300)));
+    }
+
+    #[test]
+    fn who_becomes_synced_with_many_others_draws_its_turn() {
+        for (wait, due_at) in [(10, at(150)), (80, at(180))] {
+            let mut answering = Answering::new(10, 1);
+            answering.asked(NODE, 1, false, None, turn(20), at(0));
+            answering.rearm_strangers(turn(wait), at(100));
+            assert_eq!(due(&answering), [(1, due_at)]);
+        }
+    }
+
+    #[test]
     fn nobody_is_answered_who_would_hear_it_too_late() {
         let mut answering = Answering::new(10, 1);
         answering.asked(NODE, 1, false, None, turn(50), at(0));

@@ -25,58 +25,71 @@ fn ask(replica: &mut Replica, asker: u64, now: Timestamp) {
     replica.frame(&frame(id(asker), 0, &Body::Sync(sync)), now);
 }
 
-/// Fences and answers that the node asks for until `to_ms`, and when; it gets no fence back, and everything else.
-fn said(replica: &mut Replica, from_ms: u64, to_ms: u64) -> (Vec<(u64, u64)>, Vec<u64>) {
-    let (mut fences, mut answers) = (Vec::new(), Vec::new());
+/// What the node asks for until `to_ms`, and when. No fence returns; everything else happens at once.
+#[derive(Debug, Default)]
+struct Said {
+    fences: Vec<(u64, u64)>,
+    answers: Vec<u64>,
+    replies: Vec<u64>,
+}
+
+fn said(replica: &mut Replica, from_ms: u64, to_ms: u64) -> Said {
+    let mut said = Said::default();
     for ms in from_ms..to_ms {
         if replica.next_deadline().is_some_and(|due| due <= at(ms)) {
             replica.handle_timeout(at(ms));
         }
-        for output in outputs(replica) {
-            match output {
-                Output::Fence(token) => fences.push((ms, token)),
-                Output::Publish { id, frame } => {
-                    let body = codec().open(&frame).unwrap().body;
-                    answers.extend(matches!(body, Ok(Body::Synced(_))).then_some(ms));
-                    replica.published(id, Ok(()), at(ms));
-                    replica.frame(&frame, at(ms));
+        loop {
+            let outputs = outputs(replica);
+            if outputs.is_empty() {
+                break;
+            }
+            for output in outputs {
+                match output {
+                    Output::Fence(token) => said.fences.push((ms, token)),
+                    Output::Publish { id, frame } => {
+                        match codec().open(&frame).unwrap().body {
+                            Ok(Body::Synced(_)) => said.answers.push(ms),
+                            Ok(Body::Replay(_)) => said.replies.push(ms),
+                            _ => {}
+                        }
+                        replica.published(id, Ok(()), at(ms));
+                        replica.frame(&frame, at(ms));
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
     }
-    (fences, answers)
+    said
 }
 
 #[test]
 fn among_few_a_node_answers_when_its_turn_comes() {
     let mut replica = node_among(ASKERS - 2);
     ask(&mut replica, 0, at(1_300));
-    let (_, answers) = said(&mut replica, 1_300, 1_600);
-    assert_eq!(answers.len(), 1);
+    assert_eq!(said(&mut replica, 1_300, 1_600).answers.len(), 1);
 }
 
 #[test]
 fn in_a_crowd_a_node_listens_before_it_answers() {
     let mut replica = node_among(ASKERS);
-    ask(&mut replica, 0, at(1_399));
-    // The fence that is due anyway is under way when the turn comes: it was sent too early to tell.
-    let (fences, answers) = said(&mut replica, 1_399, 1_700);
-    assert_eq!(answers, []);
-    assert_eq!(fences.len(), 1, "{fences:?}");
-    replica.fenced(fences[0].1, at(1_700));
-    let (fences, answers) = said(&mut replica, 1_700, 1_710);
-    assert_eq!(answers, []);
-    assert_eq!(fences.len(), 1, "{fences:?}");
-    replica.fenced(fences[0].1, at(1_710));
-    assert_eq!(said(&mut replica, 1_710, 2_500).1.len(), 1);
+    // So that no fence is due for a while.
+    replica.wake(true, at(1_300));
+    settle(&mut replica, at(1_300));
+    ask(&mut replica, 0, at(1_300));
+    let Said { fences, answers, .. } = said(&mut replica, 1_300, 1_341);
+    assert_eq!((fences.len(), &*answers), (1, &[][..]), "its turn comes within 40 ms");
+    let (sent, token) = fences[0];
+    replica.fenced(token, at(sent + 1));
+    assert_eq!(said(&mut replica, 1_341, 1_342).answers, [1_341]);
 }
 
 #[test]
 fn who_is_answered_while_a_node_listens_is_not_answered_again() {
     let mut replica = node_among(ASKERS);
     ask(&mut replica, 0, at(1_399));
-    let (fences, _) = said(&mut replica, 1_399, 1_700);
+    let fences = said(&mut replica, 1_399, 1_700).fences;
     let synced = Synced {
         answer: 1,
         parts: 0,
@@ -87,7 +100,7 @@ fn who_is_answered_while_a_node_listens_is_not_answered_again() {
     };
     replica.frame(&frame(OTHER, 0, &Body::Synced(synced)), at(1_700));
     replica.fenced(fences[0].1, at(1_701));
-    assert_eq!(said(&mut replica, 1_701, 2_500).1, []);
+    assert_eq!(said(&mut replica, 1_701, 2_500).answers, []);
 }
 
 #[test]
@@ -95,13 +108,12 @@ fn a_turn_that_came_before_others_could_be_heard_is_drawn_again() {
     let mut replica = node_among(ASKERS);
     ask(&mut replica, 0, at(1_310));
     // Its turn has come within 40 ms; what it hears is 500 ms old.
-    let (fences, _) = said(&mut replica, 1_310, 1_900);
+    let fences = said(&mut replica, 1_310, 1_900).fences;
     replica.fenced(fences[0].1, at(1_900));
-    let (fences, answers) = said(&mut replica, 1_900, 2_400);
+    let Said { fences, answers, .. } = said(&mut replica, 1_900, 2_400);
     replica.fenced(fences[0].1, at(2_400));
     assert_eq!(answers, []);
-    let (_, answers) = said(&mut replica, 2_400, 2_410);
-    assert_eq!(answers, [], "at once, with all others");
+    assert_eq!(said(&mut replica, 2_400, 2_410).answers, [], "at once, with all others");
 }
 
 #[test]
@@ -113,9 +125,32 @@ fn an_origin_replies_at_once_unless_many_are_asked() {
         let own = (replica.id(), 1, 1);
         let missing = (1..origins).map(|other| (id(other), 1, 1)).chain([own]).collect();
         replica.frame(&frame(OTHER, 0, &Body::Request(missing)), at(1_500));
-        let replays = |body: &Body| matches!(body, Body::Replay(_));
-        let replied = published(&outputs(&mut replica)).iter().filter(|it| replays(it)).count();
+        let replied = said(&mut replica, 1_500, 1_501).replies.len();
         assert_eq!(replied, usize::from(at_once), "{origins} origins");
+    }
+}
+
+#[test]
+fn who_waits_no_more_gets_no_reply() {
+    for (listens_ms, replies) in [(50, 1), (1_000, 0)] {
+        let mut replica = node_among(ASKERS);
+        replica.wake(true, at(1_300));
+        settle(&mut replica, at(1_300));
+        let missing = [(id(0), 1, 1)].into_iter().collect();
+        replica.frame(&frame(OTHER, 0, &Body::Request(missing)), at(1_300));
+        // Its turn comes, and it listens for so long. Others are heard meanwhile: the subscription lives.
+        let mut listening = None;
+        let mut replied = 0;
+        for ms in 1_301..3_500 {
+            replica.frame(&Bytes::from_static(b"another's"), at(ms));
+            let said = said(&mut replica, ms, ms + 1);
+            replied += said.replies.len();
+            listening = listening.or(said.fences.first().copied());
+            if let Some((_, token)) = listening.take_if(|(sent, _)| ms >= *sent + listens_ms) {
+                replica.fenced(token, at(ms));
+            }
+        }
+        assert_eq!(replied, replies, "after {listens_ms} ms");
     }
 }
 
