@@ -164,7 +164,7 @@ fn silent() -> Scenario {
 
 #[test]
 fn a_transport_that_reconnects_silently_is_found_out() {
-    let failure = silent().seeds(0..12).run().unwrap_err();
+    let failure = silent().seeds(0..40).run().unwrap_err();
     assert!(failure.violation.guarantee.starts_with('G'), "{failure}");
     assert_eq!(failure.plan.seed, failure.seed);
     assert_ne!(failure.report.verdict.outcome, Outcome::Held);

@@ -235,6 +235,11 @@ impl Answering {
         self.pending.len()
     }
 
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn askers_kept(&self) -> usize {
+        self.askers.these.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.pending.clear();
         self.not_before = [Timestamp::ZERO; 2];

@@ -94,7 +94,7 @@ impl Replica {
 
     /// Every table with its size and its limit.
     #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn sizes(&self) -> [(&'static str, usize, usize); 8] {
+    pub(crate) fn sizes(&self) -> [(&'static str, usize, usize); 9] {
         let config = &self.config;
         [
             ("log", self.log.sizes().0, config.max_log_frames),
@@ -102,6 +102,7 @@ impl Replica {
             ("own frames", self.publisher.own.len(), config.max_own_frames),
             ("control bytes", self.control_bytes(), 2 * config.max_answer_bytes + 4_096),
             ("answering", self.answering.len(), config.max_pending),
+            ("askers", self.answering.askers_kept(), 1_024),
             ("replies", self.replies.len(), config.max_pending),
             ("hearing", self.hearing.len(), 64),
             ("outbox", self.outbox.len(), config.max_outbox_targets),

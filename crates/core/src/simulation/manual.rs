@@ -299,7 +299,7 @@ impl ManualNode {
     }
 
     /// Every table with its size and its limit.
-    pub fn sizes(&self) -> [(&'static str, usize, usize); 8] {
+    pub fn sizes(&self) -> [(&'static str, usize, usize); 9] {
         self.replica.sizes()
     }
 }
