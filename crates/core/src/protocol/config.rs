@@ -16,8 +16,9 @@ pub(crate) struct Config {
     pub(crate) first_lane: bool,
     pub(crate) max_frame_bytes: usize,
     pub(crate) native_fences: bool,
-    /// Whether a fence costs less than an answer that somebody else has given already.
-    pub(crate) listens: bool,
+    /// Whether a fence is a message of the broker's, which costs money, and may get lost or be taken by another reader;
+    /// not a mere round trip on the connection.
+    pub(crate) fences_are_messages: bool,
 
     /// Time between two fences.
     pub(crate) fence_interval: Duration,
@@ -83,6 +84,11 @@ pub(crate) fn fence_timeout(within: Duration) -> Duration {
 }
 
 impl Config {
+    /// Whether a fence costs next to nothing and goes no way of its own.
+    pub(crate) fn has_round_trips(&self) -> bool {
+        self.native_fences && !self.fences_are_messages
+    }
+
     pub(crate) fn new(namespace: String, within: Duration) -> Self {
         let ms = Duration::from_millis;
         Self {
@@ -92,7 +98,7 @@ impl Config {
             first_lane: true,
             max_frame_bytes: 1 << 20,
             native_fences: true,
-            listens: true,
+            fences_are_messages: false,
             fence_interval: fence_interval(within),
             fence_timeout: fence_timeout(within),
             unreadable_clear_interval: within / 3,
@@ -130,7 +136,7 @@ impl Config {
     ///
     /// What is lost silently, on a subscription that lives, is noticed later by that: see G3.
     pub(crate) fn economise(&mut self) {
-        self.listens = false;
+        self.fences_are_messages = true;
         self.beacon_first = Duration::from_secs(1);
         self.beacon_steady = Duration::from_secs(60);
         self.beacon_budget_per_s = 1;

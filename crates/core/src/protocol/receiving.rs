@@ -34,7 +34,7 @@ impl Replica {
             return;
         }
         self.counters.frames_received += 1;
-        if self.config.native_fences {
+        if self.config.has_round_trips() {
             self.fences.heard(now);
         }
         match opened {

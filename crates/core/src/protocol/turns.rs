@@ -86,7 +86,7 @@ impl Replica {
     /// Whether a fence has returned that was sent since we listen. Where fences are frames, each is heard by everybody,
     /// as an answer is: nobody listens there, nor where each costs money.
     fn has_listened(&mut self, now: Timestamp) -> bool {
-        if !self.config.native_fences || !self.config.listens || !self.is_in_crowd(now) {
+        if !self.config.has_round_trips() || !self.is_in_crowd(now) {
             return true;
         }
         if self.listening_since.is_none() {
