@@ -313,13 +313,14 @@ impl Replica {
             self.request_at = None;
             self.requested_at = Some(now);
         }
+        let ranges = &ranges[..ranges.len().min(MAX_REQUESTED_RANGES)];
         let turn = self.draw_reply(now);
         let drawn_from = turn.drawn_from;
         // Who is asked for the numbers of many lets somebody reply who has them all.
         let origins: BTreeSet<_> = ranges.iter().map(|(origin, ..)| origin).collect();
         let few = origins.len() <= FEW_ORIGINS;
         let mut at_once = Vec::new();
-        for (origin, from, to) in ranges.iter().take(MAX_REQUESTED_RANGES) {
+        for (origin, from, to) in ranges {
             // An absurd range is cut where our own tables end.
             let last = (*to).min(from.saturating_add(self.config.max_pending as u64));
             for numbered in (*from..=last).map(|number| (*origin, number)) {

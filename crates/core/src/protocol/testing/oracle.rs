@@ -115,8 +115,8 @@ impl Oracle {
     }
 
     /// G3: a hit returns nothing that an invalidation superseded which completed more than `within` ago. Where
-    /// the broker lost its frame on a living subscription, and this node has not met it, the time counts from the next frame of that origin
-    /// that arrived.
+    /// the broker lost its frame on a living subscription, and this node has not met it, the time counts from the
+    /// next frame of that origin that arrived.
     pub(super) fn judge_hit(
         &self,
         key: Key,

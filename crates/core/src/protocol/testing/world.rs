@@ -1,5 +1,7 @@
 //! The world of a property test: nodes, broker, source, and the operations that a schedule is made of.
 
+mod judging;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,8 @@ use super::broker::{Arrival, Broker, Subscription};
 use super::model_cache::{Key, ModelCache, key_target, tag_of};
 use super::oracle::{Met, Oracle};
 use crate::node_id::NodeId;
-use crate::protocol::wire::{Body, Codec, Numbered};
-use crate::protocol::{Config, Outbox, Output, PublishId, Reason, Replica, State};
+use crate::protocol::wire::{Body, Codec};
+use crate::protocol::{Config, Outbox, Output, PublishId, Replica};
 use crate::time::Timestamp;
 use crate::transport::{SequencerId, TransportErrorKind};
 
@@ -487,65 +489,6 @@ impl World {
         }
         let latency = self.latency();
         self.schedule(latency, Event::Published { node, life, id, ok });
-    }
-
-    /// G2 and G6: every live node is synced, or has been until just now, as a single fence may be late at any time; and
-    /// it holds for every key nothing or the latest version.
-    pub(in crate::protocol) fn judge_convergence(&mut self) {
-        const JUST_NOW: Duration = Duration::from_millis(1_500);
-        for (index, node) in self.nodes.iter().enumerate() {
-            let status = node.replica.status();
-            let live = status.state == State::Live
-                || status.reason == Some(Reason::FenceLate)
-                    && self.now.since(status.since) < JUST_NOW;
-            if !live && !self.thrashes() {
-                self.violations.push(format!("node {index} is not live: {status:?}"));
-            }
-            for (key, entry) in &node.cache.entries {
-                let latest = self.oracle.promised(*key, |frame| self.is_known(frame));
-                if entry.version < latest {
-                    self.violations.push(format!(
-                        "G2: node {index} holds version {} of key {key}, the latest is {latest}",
-                        entry.version
-                    ));
-                }
-            }
-            if !node.places.is_empty() {
-                self.violations.push(format!("node {index}: invalidations never completed"));
-            }
-        }
-    }
-
-    /// Whether its origin lives, or somebody who could tell of it.
-    fn is_known(&self, frame: Numbered) -> bool {
-        let tells = |node: &Node| node.replica.id() == frame.0 || node.met.tells_of(frame);
-        self.nodes.iter().any(tells)
-    }
-
-    /// With more origins than the table holds a node forgets them in turn, and each costs a gap and a drop.
-    fn thrashes(&self) -> bool {
-        self.tuning.tiny_tables && self.nodes.len() > TINY_ORIGINS
-    }
-
-    /// Non-vacuity: after everything has healed, what was just loaded is served.
-    pub(in crate::protocol) fn judge_service(&mut self) {
-        if self.thrashes() {
-            return;
-        }
-        let before = self.hits;
-        for _ in 0..2 {
-            for node in 0..self.nodes.len() {
-                for key in 0..4 {
-                    self.read(node, key);
-                }
-            }
-            self.run_for(Duration::from_millis(20));
-        }
-        let wanted = self.nodes.len() as u64 * 4;
-        if self.hits - before < wanted {
-            let hits = self.hits - before;
-            self.violations.push(format!("only {hits} of {wanted} reads hit after healing"));
-        }
     }
 
     /// What every node holds, for comparing two runs.
